@@ -1,0 +1,11 @@
+"""Makes the shared parts of these tests importable: the store contract, the TCP proxy."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+pytest.register_assert_rewrite("user_store_contract")
