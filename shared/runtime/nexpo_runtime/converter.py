@@ -1,0 +1,46 @@
+"""How messages become Temporal payloads, and failures keep their data to themselves."""
+
+from __future__ import annotations
+
+from temporalio.converter import (
+    BinaryNullPayloadConverter,
+    BinaryPlainPayloadConverter,
+    BinaryProtoPayloadConverter,
+    CompositePayloadConverter,
+    DataConverter,
+    DefaultFailureConverterWithEncodedAttributes,
+    JSONPlainPayloadConverter,
+    JSONProtoPayloadConverter,
+)
+
+from .codec import EncryptionCodec
+from .settings import Settings
+
+
+class PayloadConverter(CompositePayloadConverter):
+    """Messages as json/protobuf, readable in the Web UI; unknown fields are ignored,
+    so that a worker one version behind still reads what a newer gateway wrote."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            BinaryNullPayloadConverter(),
+            BinaryPlainPayloadConverter(),
+            JSONProtoPayloadConverter(ignore_unknown_fields=True),
+            BinaryProtoPayloadConverter(),
+            JSONPlainPayloadConverter(),
+        )
+
+
+def data_converter(settings: Settings) -> DataConverter:
+    """The converter of every client and worker.
+
+    With ENCRYPTION_KEYS set, payloads, memos, and the messages, details and
+    stack traces of failures are encrypted; a failure's `type` stays clear, so it
+    holds only reasons of the catalogue.
+    """
+    keys = settings.codec_keys
+    return DataConverter(
+        payload_converter_class=PayloadConverter,
+        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
+        payload_codec=EncryptionCodec(keys) if keys else None,
+    )

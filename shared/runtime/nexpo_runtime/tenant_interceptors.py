@@ -1,0 +1,181 @@
+"""Carries the signed tenant through every call of Temporal, and refuses without it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from temporalio import client, worker, workflow
+from temporalio.api.common.v1 import Payload
+
+from .errors import Fault
+from .failures import to_application_error
+from .tenant import HEADER, Signer, acting_tenant
+
+_Headers = Mapping[str, Payload]
+
+
+class TenantInterceptor(client.Interceptor, worker.Interceptor):
+    """Given to a client: signs its calls; its workers verify, and hand on to what
+    their workflows call.
+
+    Args:
+        signer: Holds the keys.
+        queue_prefix: Put before the task queues that workflows call, so that an
+            installation with a prefix stays inside it.
+    """
+
+    def __init__(self, signer: Signer, queue_prefix: str = "") -> None:
+        self._signer = signer
+        self._prefix = queue_prefix
+
+    def intercept_client(self, next: client.OutboundInterceptor) -> client.OutboundInterceptor:
+        """Signs what the client starts and sends."""
+        return _ClientOutbound(next, self._signer)
+
+    def workflow_interceptor_class(
+        self, input: worker.WorkflowInterceptorClassInput
+    ) -> type[worker.WorkflowInboundInterceptor]:
+        """Verifies what reaches a workflow; a class with the keys in it, as the SDK wants."""
+        signer, prefix = self._signer, self._prefix
+
+        class Inbound(_WorkflowInbound):
+            _signer = signer
+            _prefix = prefix
+
+        return Inbound
+
+
+class _ClientOutbound(client.OutboundInterceptor):
+    def __init__(self, next: client.OutboundInterceptor, signer: Signer) -> None:
+        super().__init__(next)
+        self._signer = signer
+
+    def _signed(self, headers: _Headers, workflow_id: str) -> _Headers:
+        return {**headers, HEADER: self._signer.header(workflow_id, acting_tenant())}
+
+    async def start_workflow(
+        self, input: client.StartWorkflowInput
+    ) -> client.WorkflowHandle[Any, Any]:
+        input.headers = self._signed(input.headers, input.id)
+        return await super().start_workflow(input)
+
+    async def signal_workflow(self, input: client.SignalWorkflowInput) -> None:
+        input.headers = self._signed(input.headers, input.id)
+        await super().signal_workflow(input)
+
+    async def query_workflow(self, input: client.QueryWorkflowInput) -> Any:
+        input.headers = self._signed(input.headers, input.id)
+        return await super().query_workflow(input)
+
+    async def start_workflow_update(
+        self, input: client.StartWorkflowUpdateInput
+    ) -> client.WorkflowUpdateHandle[Any]:
+        input.headers = self._signed(input.headers, input.id)
+        return await super().start_workflow_update(input)
+
+    async def start_update_with_start_workflow(
+        self, input: client.StartWorkflowUpdateWithStartInput
+    ) -> client.WorkflowUpdateHandle[Any]:
+        start, update = input.start_workflow_input, input.update_workflow_input
+        start.headers = self._signed(start.headers, start.id)
+        update.headers = self._signed(update.headers, start.id)
+        return await super().start_update_with_start_workflow(input)
+
+
+class _WorkflowInbound(worker.WorkflowInboundInterceptor):
+    _signer: Signer
+    _prefix: str
+
+    def init(self, outbound: worker.WorkflowOutboundInterceptor) -> None:
+        super().init(_WorkflowOutbound(outbound, self._signer, self._prefix))
+
+    def _verify(self, headers: _Headers) -> None:
+        """Raises: ApplicationError: Not retryable; ends what was called, not its worker."""
+        try:
+            self._signer.verified(headers, workflow.info().workflow_id)
+        except Fault as fault:
+            raise to_application_error(fault) from None
+
+    async def execute_workflow(self, input: worker.ExecuteWorkflowInput) -> Any:
+        self._verify(input.headers)
+        return await super().execute_workflow(input)
+
+    async def handle_signal(self, input: worker.HandleSignalInput) -> None:
+        try:
+            self._signer.verified(input.headers, workflow.info().workflow_id)
+        except Fault:
+            # Raising would fail the whole workflow, so a forger could end it.
+            workflow.logger.warning("signal without a valid tenant dropped: %s", input.signal)
+            return
+        await super().handle_signal(input)
+
+    async def handle_query(self, input: worker.HandleQueryInput) -> Any:
+        if not input.query.startswith("__"):  # the SDK's own, as the Web UI's stack trace
+            self._verify(input.headers)
+        return await super().handle_query(input)
+
+    def handle_update_validator(self, input: worker.HandleUpdateInput) -> None:
+        self._verify(input.headers)
+        super().handle_update_validator(input)
+
+    async def handle_update_handler(self, input: worker.HandleUpdateInput) -> Any:
+        self._verify(input.headers)  # an update without a validator comes only here
+        return await super().handle_update_handler(input)
+
+
+class _WorkflowOutbound(worker.WorkflowOutboundInterceptor):
+    def __init__(
+        self, next: worker.WorkflowOutboundInterceptor, signer: Signer, prefix: str
+    ) -> None:
+        super().__init__(next)
+        self._signer = signer
+        self._prefix = prefix
+
+    def _handed_on(self, headers: _Headers, workflow_id: str | None = None) -> _Headers:
+        info = workflow.info()
+        if workflow_id is None or workflow_id == info.workflow_id:
+            return {**headers, HEADER: info.headers[HEADER]}
+        tenant = self._signer.verified(info.headers, info.workflow_id)
+        return {**headers, HEADER: self._signer.header(workflow_id, tenant)}
+
+    def _queue(self, queue: str | None) -> str | None:
+        if not queue or queue.startswith(self._prefix):
+            return queue
+        return self._prefix + queue
+
+    def start_activity(self, input: worker.StartActivityInput) -> workflow.ActivityHandle[Any]:
+        return super().start_activity(
+            dataclasses.replace(
+                input,
+                headers=self._handed_on(input.headers),
+                task_queue=self._queue(input.task_queue),
+            )
+        )
+
+    def start_local_activity(
+        self, input: worker.StartLocalActivityInput
+    ) -> workflow.ActivityHandle[Any]:
+        input.headers = self._handed_on(input.headers)
+        return super().start_local_activity(input)
+
+    async def start_child_workflow(
+        self, input: worker.StartChildWorkflowInput
+    ) -> workflow.ChildWorkflowHandle[Any, Any]:
+        input.headers = self._handed_on(input.headers, input.id)
+        input.task_queue = self._queue(input.task_queue)
+        return await super().start_child_workflow(input)
+
+    async def signal_child_workflow(self, input: worker.SignalChildWorkflowInput) -> None:
+        input.headers = self._handed_on(input.headers, input.child_workflow_id)
+        await super().signal_child_workflow(input)
+
+    async def signal_external_workflow(self, input: worker.SignalExternalWorkflowInput) -> None:
+        input.headers = self._handed_on(input.headers, input.workflow_id)
+        await super().signal_external_workflow(input)
+
+    def continue_as_new(self, input: worker.ContinueAsNewInput) -> NoReturn:
+        input.headers = self._handed_on(input.headers)
+        input.task_queue = self._queue(input.task_queue)
+        super().continue_as_new(input)
