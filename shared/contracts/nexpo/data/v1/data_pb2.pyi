@@ -333,8 +333,11 @@ class LockUserResponse(_message.Message):
     USER_FIELD_NUMBER: _builtins.int
     STORES_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
+    AUTHORITY_FIELD_NUMBER: _builtins.int
     attempt: _builtins.int
     """Number of the attempt that succeeded; set by the runtime."""
+    authority: _users_pb2.Store.ValueType
+    """The store that decides."""
     @_builtins.property
     def user(self) -> _users_pb2.User:
         """The user as the authority has it."""
@@ -349,10 +352,11 @@ class LockUserResponse(_message.Message):
         user: _users_pb2.User | None = ...,
         stores: _abc.Iterable[_users_pb2.Store.ValueType] | None = ...,
         attempt: _builtins.int = ...,
+        authority: _users_pb2.Store.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "stores", b"stores", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "authority", b"authority", "stores", b"stores", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,1 @@
+"""Cross-domain workflows, on the gateway's own queue. Discovered: no list to edit."""
