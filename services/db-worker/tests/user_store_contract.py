@@ -104,11 +104,6 @@ async def live(store: UserStore, tenant: str) -> list[StoredUser]:
     return await store.page(tenant, None, 1000)
 
 
-@pytest.fixture
-def tenant() -> str:
-    return f"tenant-{uuid.uuid4().hex[:12]}"
-
-
 class CreateContract:
     """Creation and its undo."""
 
