@@ -23,3 +23,7 @@ install: .venv/.ready ## Make the environment in .venv
 .PHONY: lock
 lock: .venv/.ready ## Pin every dependency again, with hashes
 	@$(PY) tools/lock.py
+
+.PHONY: generate
+generate: .venv/.ready ## Write everything that comes from the protos
+	@$(PY) -m nexpo_tools.generate

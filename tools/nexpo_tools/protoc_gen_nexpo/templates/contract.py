@@ -1,0 +1,161 @@
+"""The vocabulary of the generated stubs: activities, calls and workflow contracts.
+
+Nothing here talks to Temporal: a stub only describes a call, and the engine of
+the runtime makes it. So a workflow that imports stubs stays light, and the same
+workflow runs on every engine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import Enum
+from typing import Any, Generic, TypeVar
+
+from google.protobuf.message import Message
+
+RequestT = TypeVar("RequestT", bound=Message)
+ResponseT = TypeVar("ResponseT", bound=Message)
+WorkflowT = TypeVar("WorkflowT")
+
+
+class Retry(Enum):
+    """Named retry behaviours; their figures are the runtime's."""
+
+    STANDARD = "standard"
+    FOREVER = "forever"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Activity(Generic[RequestT, ResponseT]):
+    """One activity of the contract.
+
+    Attributes:
+        name: Full name of the RPC, also the Temporal activity type.
+        queue: Task queue whose worker implements it.
+        request: Type of its request.
+        response: Type of its response.
+        start_to_close: How long one attempt may take.
+        heartbeat: Within how long a running attempt must give a sign of life.
+        retry: How failures are retried.
+    """
+
+    name: str
+    queue: str
+    request: type[RequestT]
+    response: type[ResponseT]
+    start_to_close: timedelta
+    heartbeat: timedelta | None = None
+    retry: Retry = Retry.STANDARD
+
+    def __call__(self, request: RequestT) -> Call[ResponseT]:
+        """Describes one call; awaiting it is the engine's affair."""
+        return Call(self, request)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[ResponseT]):
+    """One call of an activity, not yet made.
+
+    Attributes:
+        activity: What to call.
+        request: With what.
+        queue: Another queue than the activity's own, or None.
+        retry: Another retry than the activity's own, or None.
+        within: All attempts together may take no longer, or None.
+    """
+
+    activity: Activity[Any, ResponseT]
+    request: Message
+    queue: str | None = None
+    retry: Retry | None = None
+    within: timedelta | None = None
+
+    def on(self, queue: str) -> Call[ResponseT]:
+        """The same call on another queue."""
+        return replace(self, queue=queue)
+
+    def retried(self, retry: Retry) -> Call[ResponseT]:
+        """The same call with another retry behaviour."""
+        return replace(self, retry=retry)
+
+    def limited(self, within: timedelta) -> Call[ResponseT]:
+        """The same call, all its attempts bounded by `within`."""
+        return replace(self, within=within)
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """An update, signal or query that a workflow must handle.
+
+    Attributes:
+        name: Full name of the RPC, also the name on Temporal.
+        method: Name of the method on the workflow class, in snake_case.
+        kind: "update", "signal" or "query".
+        request: Type of its request.
+        response: Type of its response.
+    """
+
+    name: str
+    method: str
+    kind: str
+    request: type[Message]
+    response: type[Message]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowContract(Generic[WorkflowT]):
+    """What the contract says of one operation; WorkflowT is its typed shape.
+
+    Attributes:
+        name: Full name of the RPC, also the Temporal workflow type.
+        queue: Task queue of the workflow.
+        request: Type of its request.
+        response: Type of its result.
+        deadline: How long until it undoes itself; None when it is endless.
+        handlers: What it must handle besides.
+        needs_temporal: Whether only Temporal can run it.
+    """
+
+    name: str
+    queue: str
+    request: type[Message]
+    response: type[Message]
+    deadline: timedelta | None
+    handlers: tuple[Handler, ...] = ()
+    needs_temporal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method that a worker serves: an activity or a read.
+
+    Attributes:
+        name: Full name of the RPC.
+        method: Name of the method on the implementing class, in snake_case.
+        request: Type of its request.
+        response: Type of its response.
+        kind: "activity" or "read".
+    """
+
+    name: str
+    method: str
+    request: type[Message]
+    response: type[Message]
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceContract:
+    """What a worker must implement of one service.
+
+    Attributes:
+        name: Full name of the service.
+        queue: Task queue, or for reads the worker's name.
+        methods: Its methods.
+    """
+
+    name: str
+    queue: str
+    methods: tuple[Method, ...]

@@ -1,0 +1,143 @@
+"""Walks the contract: services, methods, what their options say, message classes.
+
+Import this, not the descriptors: it imports annotations and every message type
+first, so that no option stays invisible and every Any can be opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+from google.api import annotations_pb2
+from google.api.http_pb2 import HttpRule
+from google.longrunning import operations_pb2
+from google.protobuf import descriptor_pool, message_factory
+from google.protobuf.descriptor import (
+    Descriptor,
+    FieldDescriptor,
+    MethodDescriptor,
+    ServiceDescriptor,
+)
+from google.protobuf.message import Message
+
+from nexpo import modules
+from nexpo.options.v1 import options_pb2
+
+PUBLIC = "PUBLIC"
+
+
+def services() -> Iterator[ServiceDescriptor]:
+    """Every service of the contract, by file and in the order of the proto."""
+    for file in modules.FILES:
+        yield from file.services_by_name.values()
+
+
+def methods() -> Iterator[MethodDescriptor]:
+    """Every RPC of the contract."""
+    for service in services():
+        yield from service.methods
+
+
+@cache
+def _by_rpc() -> dict[str, MethodDescriptor]:
+    return {rpc_name(method): method for method in methods()}
+
+
+def rpc_name(method: MethodDescriptor) -> str:
+    """The RPC's full name, nexpo.users.v1.OnboardUser: also its type on Temporal."""
+    return f"{method.containing_service.file.package}.{method.name}"
+
+
+def grpc_path(method: MethodDescriptor) -> str:
+    """The path of a gRPC call: /nexpo.users.v1.UserService/OnboardUser."""
+    return f"/{method.containing_service.full_name}/{method.name}"
+
+
+def method(rpc: str) -> MethodDescriptor:
+    """The method of a full RPC name.
+
+    Raises:
+        KeyError: The contract has no such RPC.
+    """
+    return _by_rpc()[rpc]
+
+
+def rule(method: MethodDescriptor) -> options_pb2.Rule:
+    """What a call of the method does; `WhichOneof("kind")` tells which part is set."""
+    return method.GetOptions().Extensions[options_pb2.rule]
+
+
+def permission(method: MethodDescriptor) -> str:
+    """The permission that a caller needs, or PUBLIC; empty for activities."""
+    return method.GetOptions().Extensions[options_pb2.permission]
+
+
+def queue(service: ServiceDescriptor) -> str:
+    """The task queue of a service of activities; empty for the others."""
+    return service.GetOptions().Extensions[options_pb2.queue]
+
+
+def is_public(service: ServiceDescriptor) -> bool:
+    """Whether users can call the service: all but services of activities."""
+    return not queue(service)
+
+
+def http_rules(method: MethodDescriptor) -> list[HttpRule]:
+    """The method's REST routes, the main one first; empty when it has none."""
+    options = method.GetOptions()
+    if not options.HasExtension(annotations_pb2.http):
+        return []
+    main = options.Extensions[annotations_pb2.http]
+    return [main, *main.additional_bindings]
+
+
+def result_type(method: MethodDescriptor) -> Descriptor:
+    """The message that the operation of a start RPC ends with.
+
+    Raises:
+        KeyError: The method begins no operation.
+    """
+    info = method.GetOptions().Extensions[operations_pb2.operation_info]
+    name = info.response_type
+    local = f"{method.containing_service.file.package}.{name}"
+    try:
+        return descriptor_pool.Default().FindMessageTypeByName(local)
+    except KeyError:
+        return descriptor_pool.Default().FindMessageTypeByName(name)
+
+
+def start_of(method: MethodDescriptor) -> MethodDescriptor | None:
+    """The start RPC whose operation an update, signal or query reaches.
+
+    Returns:
+        The start RPC, or None when the method reaches every operation.
+
+    Raises:
+        KeyError: The method is no update, signal or query.
+    """
+    option = rule(method)
+    kind = option.WhichOneof("kind")
+    names = {"update": option.update.of, "signal": option.signal.of, "query": option.query.of}
+    name = names[kind or ""]
+    return None if name == "*" else method.containing_service.methods_by_name[name]
+
+
+def sensitive(field: FieldDescriptor) -> options_pb2.Sensitive.ValueType:
+    """How a field's value is protected."""
+    return field.GetOptions().Extensions[options_pb2.sensitive]
+
+
+def search_attribute(field: FieldDescriptor) -> str:
+    """The search attribute that the field becomes, or empty."""
+    return field.GetOptions().Extensions[options_pb2.search_attribute]
+
+
+def message_class(full_name: str) -> type[Message]:
+    """The class of a message by its full name.
+
+    Raises:
+        KeyError: No such message is known.
+    """
+    descriptor = descriptor_pool.Default().FindMessageTypeByName(full_name)
+    return message_factory.GetMessageClass(descriptor)
