@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
+
 from nexpo.data.v1.data_pb2 import UserRecord
 from nexpo.users.v1.users_pb2 import Profile, User
 

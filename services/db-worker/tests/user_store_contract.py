@@ -26,12 +26,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import pytest
+from tcp_proxy import TcpProxy
+
 from nexpo.data.v1.data_pb2 import UserRecord
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.users.v1.users_pb2 import User
 from nexpo_db_worker.stores import Position, StoredUser, UserStore
 from nexpo_runtime.errors import Fault
-from tcp_proxy import TcpProxy
 
 T = TypeVar("T")
 Dump = Callable[[str], Awaitable[str]]

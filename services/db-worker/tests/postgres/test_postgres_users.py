@@ -9,11 +9,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from tcp_proxy import TcpProxy
+from user_store_contract import Distant, Dump, UserStoreContract, new_key, new_record, reason_of
+
 from nexpo_db_worker.providers.postgres.database import Database
 from nexpo_db_worker.providers.postgres.users import PostgresUsers
 from nexpo_db_worker.stores import UserStore
-from tcp_proxy import TcpProxy
-from user_store_contract import Distant, Dump, UserStoreContract, new_key, new_record, reason_of
 
 
 @pytest.fixture

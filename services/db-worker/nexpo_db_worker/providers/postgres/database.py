@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Self
 
 import asyncpg
+
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.users.v1.users_pb2 import Store
 from nexpo_db_worker.providers.faults import store_fault

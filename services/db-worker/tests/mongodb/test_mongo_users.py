@@ -1,0 +1,101 @@
+"""MongoDB keeps users as every store must, and its own promises."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+from motor.motor_asyncio import AsyncIOMotorClient
+from tcp_proxy import TcpProxy
+from user_store_contract import Distant, Dump, UserStoreContract, new_key, new_record, reason_of
+
+from nexpo_db_worker.providers.mongodb.database import Database
+from nexpo_db_worker.providers.mongodb.users import MongoUsers
+from nexpo_db_worker.stores import UserStore
+
+
+@pytest.fixture(scope="session")
+def mongodb_url(request: pytest.FixtureRequest) -> str:
+    """URL of a database of these tests' own, on the embedded server or TEST_MONGODB_URL's."""
+    url = os.environ.get("TEST_MONGODB_URL") or str(request.getfixturevalue("mongodb").url)
+    parts = urlsplit(url)
+    query = "&".join(part for part in (parts.query, "directConnection=true") if part)
+    return urlunsplit(parts._replace(path=f"/test_{uuid.uuid4().hex}", query=query))
+
+
+@pytest.fixture
+async def client(mongodb_url: str) -> AsyncIterator[AsyncIOMotorClient[dict[str, Any]]]:
+    client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(mongodb_url)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+async def store(mongodb_url: str) -> AsyncIterator[UserStore]:
+    async with Database.open(mongodb_url) as database:
+        yield MongoUsers(database)
+
+
+@pytest.fixture
+async def dump(client: AsyncIOMotorClient[dict[str, Any]]) -> Dump:
+    async def everything(tenant: str) -> str:
+        database = client.get_default_database()
+        return str(
+            [
+                await database[name].find({"tenant": tenant}).to_list(None)
+                for name in ("users", "claims")
+            ]
+        )
+
+    return everything
+
+
+@pytest.fixture
+async def distant(mongodb_url: str) -> AsyncIterator[Distant]:
+    parts = urlsplit(mongodb_url)
+    async with TcpProxy(parts.hostname or "", parts.port or 27017) as proxy:
+        login, separator, _ = parts.netloc.rpartition("@")
+        url = urlunsplit(parts._replace(netloc=f"{login}{separator}127.0.0.1:{proxy.port}"))
+        async with Database.open(url) as database:
+            yield Distant(MongoUsers(database), proxy)
+
+
+class TestMongoUsers(UserStoreContract):
+    """The contract of every store."""
+
+
+async def test_workers_that_start_at_once_make_the_indexes_of_an_empty_database(
+    mongodb_url: str, client: AsyncIOMotorClient[dict[str, Any]]
+) -> None:
+    name = f"test_{uuid.uuid4().hex}"
+    url = urlunsplit(urlsplit(mongodb_url)._replace(path=f"/{name}"))
+    async with AsyncExitStack() as stack:
+        stores = [MongoUsers(await stack.enter_async_context(Database.open(url))) for _ in range(6)]
+        await asyncio.gather(*(store.ping() for store in stores))
+        assert await client[name]["migrations"].count_documents({}) == 1
+        record = new_record("one@example.com")
+        await stores[0].create("t", new_key(), record)
+        other = new_record("one@example.com")
+        assert await reason_of(stores[1].create("t", new_key(), other)) == "EMAIL_TAKEN"
+    await client.drop_database(name)
+
+
+async def test_a_users_own_id_is_its_object_id(
+    store: UserStore, tenant: str, client: AsyncIOMotorClient[dict[str, Any]]
+) -> None:
+    key = new_key()
+    created = await store.create(tenant, key, new_record())
+    users = client.get_default_database()["users"]
+    document = await users.find_one({"tenant": tenant})
+    assert document is not None
+    assert str(document["_id"]) == created.id
+    await store.remove(tenant, key)
+    tombstone = await users.find_one({"tenant": tenant})
+    assert tombstone is not None
+    assert set(tombstone) == {"_id", "tenant", "key", "live", "removed_time"}
