@@ -63,7 +63,9 @@ def fault_from(error: BaseException) -> Fault:
         case temporal.TimeoutError():
             return _from_temporal_timeout(error)
         case temporal.TerminatedError():
-            return Fault(Reason.REASON_OPERATION_TERMINATED, "The operation was ended from outside.")
+            return Fault(
+                Reason.REASON_OPERATION_TERMINATED, "The operation was ended from outside."
+            )
         case temporal.CancelledError() | asyncio.CancelledError():
             return Fault(Reason.REASON_OPERATION_CANCELLED, "The operation was cancelled.")
         case RPCError():
@@ -158,5 +160,3 @@ def _from_grpc(error: grpc.RpcError) -> Fault:
             return Fault(Reason.REASON_MESSAGE_TOO_LARGE, "The message is too large.")
         case _:
             return Fault(Reason.REASON_INTERNAL, INTERNAL_MESSAGE)
-
-

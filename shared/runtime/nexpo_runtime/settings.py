@@ -12,7 +12,7 @@ import functools
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 import pydantic_settings
 from pydantic import (
@@ -146,7 +146,7 @@ class Settings(BaseSettings):
             SettingsError: Something is wrong; it lists everything that is.
         """
         try:
-            settings = cls(**overrides)
+            settings = cls(**cast(dict[str, Any], overrides))  # checked by pydantic
         except ValidationError as error:
             raise SettingsError([_problem(cls, detail) for detail in error.errors()]) from None
         except pydantic_settings.SettingsError as error:
@@ -243,9 +243,7 @@ class Settings(BaseSettings):
             pair = getattr(self, f"{prefix}_cert"), getattr(self, f"{prefix}_key")
             if (pair[0] is None) != (pair[1] is None):
                 missing = f"{prefix}_{'key' if pair[1] is None else 'cert'}".upper()
-                problems.append(
-                    f"{missing}: not set, but its counterpart is; set both or neither"
-                )
+                problems.append(f"{missing}: not set, but its counterpart is; set both or neither")
             for part in ("cert", "key", "ca"):
                 path: Path | None = getattr(self, f"{prefix}_{part}")
                 if path is not None and not path.is_file():

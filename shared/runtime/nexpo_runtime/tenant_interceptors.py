@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -22,13 +21,10 @@ class TenantInterceptor(client.Interceptor, worker.Interceptor):
 
     Args:
         signer: Holds the keys.
-        queue_prefix: Put before the task queues that workflows call, so that an
-            installation with a prefix stays inside it.
     """
 
-    def __init__(self, signer: Signer, queue_prefix: str = "") -> None:
+    def __init__(self, signer: Signer) -> None:
         self._signer = signer
-        self._prefix = queue_prefix
 
     def intercept_client(self, next: client.OutboundInterceptor) -> client.OutboundInterceptor:
         """Signs what the client starts and sends."""
@@ -38,11 +34,10 @@ class TenantInterceptor(client.Interceptor, worker.Interceptor):
         self, input: worker.WorkflowInterceptorClassInput
     ) -> type[worker.WorkflowInboundInterceptor]:
         """Verifies what reaches a workflow; a class with the keys in it, as the SDK wants."""
-        signer, prefix = self._signer, self._prefix
+        signer = self._signer
 
         class Inbound(_WorkflowInbound):
             _signer = signer
-            _prefix = prefix
 
         return Inbound
 
@@ -86,10 +81,9 @@ class _ClientOutbound(client.OutboundInterceptor):
 
 class _WorkflowInbound(worker.WorkflowInboundInterceptor):
     _signer: Signer
-    _prefix: str
 
     def init(self, outbound: worker.WorkflowOutboundInterceptor) -> None:
-        super().init(_WorkflowOutbound(outbound, self._signer, self._prefix))
+        super().init(_WorkflowOutbound(outbound, self._signer))
 
     def _verify(self, headers: _Headers) -> None:
         """Raises: ApplicationError: Not retryable; ends what was called, not its worker."""
@@ -126,12 +120,9 @@ class _WorkflowInbound(worker.WorkflowInboundInterceptor):
 
 
 class _WorkflowOutbound(worker.WorkflowOutboundInterceptor):
-    def __init__(
-        self, next: worker.WorkflowOutboundInterceptor, signer: Signer, prefix: str
-    ) -> None:
+    def __init__(self, next: worker.WorkflowOutboundInterceptor, signer: Signer) -> None:
         super().__init__(next)
         self._signer = signer
-        self._prefix = prefix
 
     def _handed_on(self, headers: _Headers, workflow_id: str | None = None) -> _Headers:
         info = workflow.info()
@@ -140,19 +131,9 @@ class _WorkflowOutbound(worker.WorkflowOutboundInterceptor):
         tenant = self._signer.verified(info.headers, info.workflow_id)
         return {**headers, HEADER: self._signer.header(workflow_id, tenant)}
 
-    def _queue(self, queue: str | None) -> str | None:
-        if not queue or queue.startswith(self._prefix):
-            return queue
-        return self._prefix + queue
-
     def start_activity(self, input: worker.StartActivityInput) -> workflow.ActivityHandle[Any]:
-        return super().start_activity(
-            dataclasses.replace(
-                input,
-                headers=self._handed_on(input.headers),
-                task_queue=self._queue(input.task_queue),
-            )
-        )
+        input.headers = self._handed_on(input.headers)
+        return super().start_activity(input)
 
     def start_local_activity(
         self, input: worker.StartLocalActivityInput
@@ -164,7 +145,6 @@ class _WorkflowOutbound(worker.WorkflowOutboundInterceptor):
         self, input: worker.StartChildWorkflowInput
     ) -> workflow.ChildWorkflowHandle[Any, Any]:
         input.headers = self._handed_on(input.headers, input.id)
-        input.task_queue = self._queue(input.task_queue)
         return await super().start_child_workflow(input)
 
     async def signal_child_workflow(self, input: worker.SignalChildWorkflowInput) -> None:
@@ -177,5 +157,4 @@ class _WorkflowOutbound(worker.WorkflowOutboundInterceptor):
 
     def continue_as_new(self, input: worker.ContinueAsNewInput) -> NoReturn:
         input.headers = self._handed_on(input.headers)
-        input.task_queue = self._queue(input.task_queue)
         super().continue_as_new(input)
