@@ -22,22 +22,12 @@ _ID_SCALARS = {"string", "int32", "int64", "uint32", "uint64", "sint32", "sint64
 
 def check_rules(contract: Contract) -> Iterator[Problem]:
     """Problems of every service and method."""
-    seen: dict[str, str] = {}
     for service in contract.services():
         for advice in _service(service):
             yield Problem(service.place, service.full_name, advice)
         for method in service.methods:
             for advice in _method(method, service, contract):
                 yield Problem(method.place, f"{service.name}.{method.name}", advice)
-            if method.rpc in seen:
-                # The RPC's full name is the workflow type and a part of the workflow
-                # id: two of one name and one template would be one workflow.
-                yield Problem(
-                    method.place,
-                    f"{service.name}.{method.name}",
-                    f"{method.rpc} is the name of an RPC of {seen[method.rpc]} too; rename one",
-                )
-            seen.setdefault(method.rpc, service.name)
 
 
 def _service(service: Service) -> Iterator[str]:

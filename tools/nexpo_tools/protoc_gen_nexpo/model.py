@@ -57,6 +57,7 @@ class Field:
         presence: Whether "not set" differs from the zero value.
         sensitive: "", "REDACT", "HASH" or "DIGEST".
         search_attribute: Name of the search attribute, or "".
+        rules: Its buf.validate rules in text format, or "".
         comment: What the proto says of it.
         place: Where it stands.
     """
@@ -68,6 +69,7 @@ class Field:
     presence: bool
     sensitive: str
     search_attribute: str
+    rules: str
     comment: str
     place: Place
 
@@ -90,11 +92,17 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class EnumValue:
-    """A value of an enum; `entry` holds (code, retryable, hint) of the error catalogue."""
+    """A value of an enum.
+
+    Attributes:
+        section: The comment that stands alone above it, or "".
+        entry: Of a reason of the error catalogue: code, retryable, hint.
+    """
 
     name: str
     number: int
     comment: str
+    section: str
     entry: tuple[str, bool, str] | None
     place: Place
 

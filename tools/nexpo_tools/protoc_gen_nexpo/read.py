@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from google.protobuf.compiler import plugin_pb2
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 
@@ -114,6 +114,11 @@ class _FileReader:
         lines = (line.strip() for line in location.leading_comments.strip().splitlines())
         return "\n".join(lines)
 
+    def _section(self, path: tuple[int, ...]) -> str:
+        location = self._locations.get(path)
+        detached = location.leading_detached_comments if location else ()
+        return detached[-1].strip() if detached else ""
+
     def _place(self, path: tuple[int, ...]) -> Place:
         location = self._locations.get(path)
         return Place(self.proto.name, location.span[0] + 1 if location else 0)
@@ -154,9 +159,14 @@ class _FileReader:
             presence=field.HasField("oneof_index") or field.type in _MESSAGES,
             sensitive=("", "REDACT", "HASH", "DIGEST")[sensitive],
             search_attribute=self._options.get(field.options, f"{_OPTIONS}.search_attribute") or "",
+            rules=self._rules(field),
             comment=self._comment(path),
             place=self._place(path),
         )
+
+    def _rules(self, field: FieldDescriptorProto) -> str:
+        rules = self._options.get(field.options, "buf.validate.field")
+        return text_format.MessageToString(rules, as_one_line=True) if rules else ""
 
     def _read_enum(
         self, enum: descriptor_pb2.EnumDescriptorProto, scope: str, path: tuple[int, ...]
@@ -169,6 +179,7 @@ class _FileReader:
                     value.name,
                     value.number,
                     self._comment((*path, _VALUE, i)),
+                    self._section((*path, _VALUE, i)),
                     entry and (entry.code, entry.retryable, entry.hint),
                     self._place((*path, _VALUE, i)),
                 )
