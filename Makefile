@@ -22,8 +22,21 @@ install: .venv/.ready ## Make the environment in .venv
 
 .PHONY: lock
 lock: .venv/.ready ## Pin every dependency again, with hashes
-	@$(PY) tools/lock.py
+	@$(PY) -m nexpo_tools.lock
 
 .PHONY: generate
 generate: .venv/.ready ## Write everything that comes from the protos
 	@$(PY) -m nexpo_tools.generate
+
+.PHONY: release-contract
+release-contract: .venv/.ready ## Make the protos as they are what must not break
+	@$(PY) -m nexpo_tools.buf
+
+.PHONY: lint
+lint: .venv/.ready ## Check style, types, imports, protos and generated code
+	@$(PY) -m nexpo_tools.lint
+
+.PHONY: format
+format: .venv/.ready ## Format Python, and mend what ruff can
+	@$(PY) -m ruff check --fix-only --quiet .
+	@$(PY) -m ruff format --quiet .

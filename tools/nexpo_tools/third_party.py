@@ -6,7 +6,7 @@ registry of protos.
 
 from __future__ import annotations
 
-import shutil
+import os
 from importlib import metadata
 from pathlib import Path
 
@@ -32,20 +32,24 @@ VALIDATE = "buf/validate/validate.proto"
 
 
 def lay_out(folder: Path) -> None:
-    """Makes the folder anew.
+    """Writes the protos below `folder`; what is right already stays untouched.
 
-    Args:
-        folder: Is deleted first.
+    Others may be reading the folder at the same time.
     """
-    shutil.rmtree(folder, ignore_errors=True)
     wheel = metadata.distribution("googleapis-common-protos")
-    for name, source in GOOGLE.items():
+    texts = {
+        name: Path(str(wheel.locate_file(source))).read_text(encoding="utf-8")
+        for name, source in GOOGLE.items()
+    }
+    texts[VALIDATE] = validate_text()
+    for name, text in texts.items():
         target = folder / name
+        if target.exists() and target.read_text(encoding="utf-8") == text:
+            continue
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(str(wheel.locate_file(source)), target)
-    target = folder / VALIDATE
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(validate_text(), encoding="utf-8")
+        partial = target.with_name(f"{target.name}.{os.getpid()}")
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(target)
 
 
 def validate_descriptor() -> descriptor_pb2.FileDescriptorProto:

@@ -183,7 +183,7 @@ def _types(contract: Contract) -> list[str]:
     shown |= {m.response_type for s in contract.services() for m in s.of_kind("start")}
     lines = ["## Messages", ""]
     for name, message in sorted(contract.messages.items()):
-        hidden = message.file not in own or name in shown and _is_exchange(message)
+        hidden = message.file not in own or (name in shown and _is_exchange(message))
         if hidden or "options" in message.package or _is_map(message):
             continue
         lines += [f"### {name}", "", message.comment, "", *_field_table(message, contract)]
