@@ -1,0 +1,139 @@
+"""The start of a connection: PRELOGIN (MS-TDS 2.2.6.5) and LOGIN7 (MS-TDS 2.2.6.4)."""
+
+from __future__ import annotations
+
+import hmac
+import struct
+from dataclasses import dataclass
+
+from nexpo_dev.sqlserver import tokens
+from nexpo_dev.sqlserver.errors import SqlError, login_failed
+from nexpo_dev.sqlserver.packets import LARGEST, SMALLEST, ProtocolError
+from nexpo_dev.sqlserver.tokens import Change, Done, Status
+
+_TDS_74 = 0x74000004
+_NO_ENCRYPTION = 2
+_INTEGRATED_SECURITY = 0x80
+_USER, _PASSWORD, _DATABASE = 40, 44, 68  # places of offset and length in LOGIN7
+_FIXED_PART = 94
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who wants in, and how.
+
+    Attributes:
+        user: Name of the log-in.
+        password: Its password.
+        database: Wanted database; the default when empty.
+        packet_size: How large packets may be, in bytes.
+    """
+
+    user: str
+    password: str
+    database: str
+    packet_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who is let in.
+
+    Attributes:
+        user: The only log-in.
+        password: Its password.
+        database: The only database.
+    """
+
+    user: str
+    password: str
+    database: str
+
+    def check(self, login: Login) -> None:
+        """Raises SqlError 18456 or 4060 unless the log-in may come in."""
+        same_user = hmac.compare_digest(login.user.encode(), self.user.encode())
+        same_password = hmac.compare_digest(login.password.encode(), self.password.encode())
+        if not (same_user and same_password):
+            raise login_failed(login.user)
+        if login.database.lower() not in ("", self.database.lower()):
+            raise SqlError(
+                4060,
+                f'Cannot open database "{login.database}" requested by the login.',
+                severity=11,
+            )
+
+
+def prelogin_reply() -> bytes:
+    """Version 16.0, no encryption, no instance, no MARS."""
+    options = [
+        (0, bytes([16, 0, 0, 0, 0, 0])),
+        (1, bytes([_NO_ENCRYPTION])),
+        (2, b"\x00"),
+        (3, b""),
+        (4, b"\x00"),
+    ]
+    offset = 5 * len(options) + 1
+    head, body = b"", b""
+    for token, value in options:
+        head += struct.pack(">BHH", token, offset + len(body), len(value))
+        body += value
+    return head + b"\xff" + body
+
+
+def read_login(data: bytes) -> Login:
+    """Reads LOGIN7. Raises ProtocolError when it is malformed or older than TDS 7.4."""
+    if len(data) < _FIXED_PART:
+        raise ProtocolError("a log-in that is too short")
+    version, packet_size = struct.unpack_from("<LL", data, 4)
+    if version != _TDS_74:
+        raise ProtocolError(f"TDS version 0x{version:08X}")
+    if data[25] & _INTEGRATED_SECURITY:
+        raise ProtocolError("integrated security")
+    return Login(
+        user=_text(_field(data, _USER)),
+        password=_text(bytes(_revealed(octet) for octet in _field(data, _PASSWORD))),
+        database=_text(_field(data, _DATABASE)),
+        packet_size=min(max(packet_size, SMALLEST), LARGEST),
+    )
+
+
+def _field(data: bytes, place: int) -> bytes:
+    offset, characters = struct.unpack_from("<HH", data, place)
+    end = offset + 2 * characters
+    if end > len(data):
+        raise ProtocolError("a log-in that points outside itself")
+    return data[offset:end]
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode("utf-16-le")
+    except UnicodeDecodeError as error:
+        raise ProtocolError("a log-in that is not UTF-16") from error
+
+
+def _revealed(octet: int) -> int:
+    octet ^= 0xA5
+    return (octet << 4) & 0xF0 | octet >> 4
+
+
+def welcome(login: Login, database: str) -> bytes:
+    """What follows an accepted log-in."""
+    size = str(login.packet_size)
+    return b"".join(
+        [
+            tokens.changed_text(Change.DATABASE, database, "master"),
+            tokens.info(5701, f"Changed database context to '{database}'."),
+            tokens.collation(),
+            tokens.changed_text(Change.LANGUAGE, "us_english"),
+            tokens.login_ack(),
+            tokens.changed_text(Change.PACKET_SIZE, size, "4096"),
+            tokens.done(Done.STATEMENT, Status.FINAL),
+        ]
+    )
+
+
+def refusal(login: Login, error: SqlError) -> bytes:
+    """What follows a refused log-in; SQL Server ends every refusal with 18456."""
+    errors = [error] if error.number == 18456 else [error, login_failed(login.user)]
+    return b"".join(map(tokens.error, errors)) + tokens.done(Done.STATEMENT, Status.ERROR)
