@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -18,13 +17,14 @@ from user_store_contract import Distant, Dump, UserStoreContract, new_key, new_r
 from nexpo_db_worker.providers.mongodb.database import Database
 from nexpo_db_worker.providers.mongodb.users import MongoUsers
 from nexpo_db_worker.stores import UserStore
+from nexpo_dev.pytest_plugin import MongoAddress
 
 
 @pytest.fixture(scope="session")
-def mongodb_url(request: pytest.FixtureRequest) -> str:
-    """URL of a database of these tests' own, on the embedded server or TEST_MONGODB_URL's."""
-    url = os.environ.get("TEST_MONGODB_URL") or str(request.getfixturevalue("mongodb").url)
-    parts = urlsplit(url)
+def mongodb_url(mongodb: MongoAddress) -> str:
+    """URL of a database of these tests' own."""
+    parts = urlsplit(mongodb.url)
+    # Direct: a replica set would be reached past the proxy.
     query = "&".join(part for part in (parts.query, "directConnection=true") if part)
     return urlunsplit(parts._replace(path=f"/test_{uuid.uuid4().hex}", query=query))
 

@@ -1,8 +1,7 @@
-"""A PostgreSQL database of these tests' own, on the embedded server or TEST_POSTGRES_URL's."""
+"""PostgreSQL for these tests, and an empty database of a test's own."""
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit, urlunsplit
@@ -10,11 +9,13 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
+from nexpo_dev.pytest_plugin import PostgresAddress
+
 
 @pytest.fixture(scope="session")
-def postgres_url(request: pytest.FixtureRequest) -> str:
-    """A superuser's URL of the server."""
-    return os.environ.get("TEST_POSTGRES_URL") or str(request.getfixturevalue("postgres").url)
+def postgres_url(postgres: PostgresAddress) -> str:
+    """A superuser's URL."""
+    return postgres.url
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ class Database:
         try:
             yield cls(client, client.get_default_database("nexpo").name)
         finally:
-            client.close()
+            await asyncio.to_thread(client.close)  # says goodbye to the server, blocking
 
     @asynccontextmanager
     async def documents(self) -> AsyncIterator[Documents]:

@@ -1,0 +1,1 @@
+"""Supabase, over its REST API (PostgREST); no auth service."""
