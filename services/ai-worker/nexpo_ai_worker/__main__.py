@@ -1,0 +1,31 @@
+"""Starts the ai-worker: `python -m nexpo_ai_worker`."""
+
+from __future__ import annotations
+
+from nexpo.ai.v1.ai_service import AiActivitiesBase
+from nexpo_runtime import entrypoint
+from nexpo_runtime.worker import run_worker
+
+from .activities.texts import AiActivities
+from .claude.client import open_claude
+from .settings import AiSettings
+
+
+async def main(settings: AiSettings) -> None:
+    """Runs the worker until it is told to stop."""
+    async with open_claude(settings) as claude:
+        await run_worker(
+            settings,
+            queue=AiActivitiesBase.CONTRACT.queue,
+            services=[AiActivities(claude)],
+            providers={"claude": settings.claude_state()},
+        )
+
+
+def run() -> None:
+    """The command `nexpo-ai-worker`."""
+    entrypoint.run(main, AiSettings)
+
+
+if __name__ == "__main__":
+    run()

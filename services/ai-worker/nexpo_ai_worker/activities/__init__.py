@@ -1,0 +1,1 @@
+"""What the ai-worker does for workflows."""

@@ -1,0 +1,1 @@
+"""What the cloud-worker does for workflows."""

@@ -1,0 +1,1 @@
+"""Object storages, one module each."""
