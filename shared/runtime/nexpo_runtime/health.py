@@ -141,7 +141,8 @@ class Health:
 
     async def _rounds(self) -> None:
         while True:
-            await asyncio.sleep(self._interval)
+            # What is not ready is looked at more often: someone waits for it.
+            await asyncio.sleep(self._interval if self.ready else self._interval / 5)
             await self.refresh()
 
     async def _ticks(self) -> None:

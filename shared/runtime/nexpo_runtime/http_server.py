@@ -12,6 +12,14 @@ from starlette.types import ASGIApp
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.serving = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.serving.set()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         # Signals are the service's affair: it drains in its own order.
@@ -43,8 +51,7 @@ class HttpServer:
         sockets = [_bound(address) for address in self._addresses]
         self.ports = [sock.getsockname()[1] for sock in sockets]
         self._task = asyncio.create_task(self._server.serve(sockets))
-        while not self._server.started and not self._task.done():
-            await asyncio.sleep(0.005)  # noqa: ASYNC110  # uvicorn sets a flag, no event
+        await self._server.serving.wait()
 
     async def stop(self, grace: float) -> None:
         """Refuses new requests, lets those under way finish for `grace` seconds."""

@@ -101,7 +101,8 @@ class _WorkflowInbound(worker.WorkflowInboundInterceptor):
             self._signer.verified(input.headers, workflow.info().workflow_id)
         except Fault:
             # Raising would fail the whole workflow, so a forger could end it.
-            workflow.logger.warning("signal without a valid tenant dropped: %s", input.signal)
+            # No %-arguments: the SDK may append the workflow id, which can hold a percent sign.
+            workflow.logger.warning(f"signal without a valid tenant dropped: {input.signal}")
             return
         await super().handle_signal(input)
 

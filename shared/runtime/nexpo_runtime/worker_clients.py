@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
@@ -109,11 +110,13 @@ class WorkerClients:
         replicas = self._workers.get(worker)
         if replicas is None:
             raise worker_unavailable(worker)
+        ends = time.monotonic() + timeout
         with telemetry.span(path[1:], SpanKind.CLIENT, worker=worker):
             metadata += telemetry.outgoing()
             for channel in replicas.in_turn():
+                left = max(ends - time.monotonic(), 0)
                 try:
-                    return await _unary(channel, path, request, metadata, timeout)
+                    return await _unary(channel, path, request, metadata, left)
                 except grpc.aio.AioRpcError as error:
                     if not _unreachable(error, channel):
                         raise fault_from(error) from None

@@ -1,0 +1,107 @@
+"""A sample service and a sample operation, small enough to see through."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import ClassVar
+
+from google.protobuf.empty_pb2 import Empty
+
+from nexpo.contract import Activity, Handler, Method, Retry, ServiceContract, WorkflowContract
+from nexpo.health.v1.health_pb2 import CheckHealthRequest, ProbeRequest, ProbeResponse
+from nexpo_runtime import activity, flow
+from nexpo_runtime.operation import Operation, operation
+
+QUEUE = "sample"
+TENANT = "acme/ü"
+PROBE = "nexpo.health.v1.Probe"
+_METHODS = ("greet", "refuse", "hold", "read")
+
+
+def _rpc(method: str) -> str:
+    return f"sample.v1.{method.capitalize()}"
+
+
+@dataclass
+class SampleService:
+    """Greets, refuses with `error` (as often as `refuses` says; None is for ever), and
+    holds until it is released."""
+
+    CONTRACT: ClassVar[ServiceContract] = ServiceContract(
+        name="sample.v1.SampleActivities",
+        queue=QUEUE,
+        methods=tuple(
+            Method(
+                _rpc(method),
+                method,
+                ProbeRequest,
+                ProbeResponse,
+                "read" if method == "read" else "activity",
+            )
+            for method in _METHODS
+        ),
+    )
+
+    error: Exception = field(default_factory=lambda: RuntimeError("nothing set"))
+    refuses: int | None = None
+    held: asyncio.Event = field(default_factory=asyncio.Event)
+    release: asyncio.Event = field(default_factory=asyncio.Event)
+    refusals: int = 0
+
+    async def greet(self, request: ProbeRequest) -> ProbeResponse:
+        call = activity.current()
+        return ProbeResponse(service=call.tenant, version=call.operation)
+
+    async def read(self, request: ProbeRequest) -> ProbeResponse:
+        return await self.greet(request)
+
+    async def refuse(self, request: ProbeRequest) -> ProbeResponse:
+        if self.refusals == self.refuses:
+            return await self.greet(request)
+        self.refusals += 1
+        raise self.error
+
+    async def hold(self, request: ProbeRequest) -> ProbeResponse:
+        self.held.set()
+        await self.release.wait()
+        return await self.greet(request)
+
+
+SampleContract: WorkflowContract[object] = WorkflowContract(
+    name="sample.v1.Sample",
+    queue=QUEUE,
+    request=CheckHealthRequest,
+    response=ProbeResponse,
+    deadline=timedelta(minutes=1),
+    handlers=(Handler("sample.v1.Nudge", "nudge", "signal", ProbeRequest, Empty),),
+)
+
+
+@operation(SampleContract)
+class Sample(Operation[CheckHealthRequest, ProbeResponse]):
+    """Calls the method that the start of the request id names: "greet-1", or "probe-1"
+    for the runtime's own; "wait-1" waits for a nudge."""
+
+    nudges = 0
+
+    async def nudge(self, request: ProbeRequest) -> Empty:
+        self.nudges += 1
+        return Empty()
+
+    async def execute(self, request: CheckHealthRequest) -> ProbeResponse:
+        if request.request_id.startswith("wait"):
+            await flow.until(lambda: self.nudges > 0)
+            return ProbeResponse(service=flow.tenant())
+        method = request.request_id.partition("-")[0]
+        call = Activity(
+            name=PROBE if method == "probe" else _rpc(method),
+            queue=QUEUE,
+            request=ProbeRequest,
+            response=ProbeResponse,
+            start_to_close=timedelta(seconds=20),
+            heartbeat=timedelta(seconds=5),
+            retry=Retry.STANDARD,
+        )
+        return await flow.call(call(ProbeRequest()))

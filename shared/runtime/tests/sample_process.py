@@ -1,0 +1,27 @@
+"""The sample as a process of its own: `python -m shared.runtime.tests.sample_process`."""
+
+from __future__ import annotations
+
+from nexpo_runtime import entrypoint
+from nexpo_runtime.settings import Settings
+from nexpo_runtime.worker import run_worker
+
+from .sample import QUEUE, Sample, SampleService
+
+
+class SampleSettings(Settings):
+    service = "sample-worker"
+
+
+async def main(settings: SampleSettings) -> None:
+    await run_worker(
+        settings,
+        queue=QUEUE,
+        workflows=[Sample],
+        services=[SampleService()],
+        providers={"here": "on", "there": "off: ENABLE_THERE is false"},
+    )
+
+
+if __name__ == "__main__":
+    entrypoint.run(main, SampleSettings)
