@@ -22,7 +22,7 @@ install: .venv/.ready ## Make the environment in .venv
 
 .PHONY: lock
 lock: .venv/.ready ## Pin every dependency again, with hashes
-	@$(PY) -m nexpo_tools.lock
+	@$(PY) -m nexpo_tools.lock $(if $(UPGRADE),--upgrade)
 
 .PHONY: generate
 generate: .venv/.ready ## Write everything that comes from the protos

@@ -28,7 +28,7 @@ class Retry(Enum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Activity(Generic[RequestT, ResponseT]):
     """One activity of the contract.
 
@@ -55,7 +55,7 @@ class Activity(Generic[RequestT, ResponseT]):
         return Call(self, request)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call(Generic[ResponseT]):
     """One call of an activity, not yet made.
 
@@ -86,7 +86,7 @@ class Call(Generic[ResponseT]):
         return replace(self, within=within)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Handler:
     """An update, signal or query that a workflow must handle.
 
@@ -105,7 +105,7 @@ class Handler:
     response: type[Message]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WorkflowContract(Generic[WorkflowT]):
     """What the contract says of one operation; WorkflowT is its typed shape.
 
@@ -128,7 +128,7 @@ class WorkflowContract(Generic[WorkflowT]):
     needs_temporal: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Method:
     """One method that a worker serves: an activity or a read.
 
@@ -147,7 +147,7 @@ class Method:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ServiceContract:
     """What a worker must implement of one service.
 
