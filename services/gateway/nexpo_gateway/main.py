@@ -1,0 +1,17 @@
+"""What the gateway is made of, as a service."""
+
+from __future__ import annotations
+
+import nexpo_gateway.workflows
+from nexpo_runtime.discovery import discover
+from nexpo_runtime.shutdown import StopSignal
+
+from .server import running_gateway
+from .settings import GatewaySettings
+
+
+async def main(settings: GatewaySettings) -> None:
+    """Runs the gateway until SIGTERM or SIGINT, then drains and returns."""
+    with StopSignal() as stop:
+        async with running_gateway(settings, workflows=discover(nexpo_gateway.workflows)):
+            await stop.wait()

@@ -1,0 +1,1 @@
+"""Operations: the same on every engine, read and followed the same way on every surface."""

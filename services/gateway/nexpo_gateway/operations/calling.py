@@ -1,0 +1,100 @@
+"""Calls of Temporal that never hang: bounded in time, and given up when Temporal goes away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TypeVar
+
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo_runtime.errors import Fault
+from nexpo_runtime.failures import fault_from, temporal_unavailable
+from nexpo_runtime.temporal import TemporalLink
+
+T = TypeVar("T")
+
+PROMPT = 3.0
+"""Seconds; a call that needs no worker takes milliseconds, so after this Temporal hangs."""
+
+# A call that takes longer than this makes us ask whether Temporal is still there:
+# the SDK itself goes on trying for ten seconds.
+_SUSPICIOUS = 0.25
+_FIRST_LOOK = 0.05
+_LONGEST_LOOK = 1.0
+
+
+class Calling:
+    """Makes calls through the link to Temporal."""
+
+    def __init__(self, link: TemporalLink) -> None:
+        self._link = link
+
+    def client(self) -> Client:
+        """The connected client. Raises: Fault: TEMPORAL_UNAVAILABLE, at once."""
+        return self._link.require()
+
+    async def prompt(self, timeout: float, call: Callable[[timedelta], Awaitable[T]]) -> T:
+        """Makes a call that needs no worker.
+
+        Args:
+            timeout: Seconds that the caller has.
+            call: Makes the call, given its time-out.
+
+        Raises:
+            Fault: What an error of the RPC means; TEMPORAL_UNAVAILABLE also when
+                Temporal does not answer within PROMPT.
+            TemporalError: What is no error of the RPC, as the call raised it.
+        """
+        limit = min(timeout, PROMPT)
+        try:
+            return await self.patient(limit, call(timedelta(seconds=limit)))
+        except (RPCError, TimeoutError) as error:
+            if isinstance(error, RPCError) and _exceeds(error):
+                raise Fault(
+                    Reason.REASON_MESSAGE_TOO_LARGE,
+                    "The request is larger than an operation's input may be.",
+                ) from error
+            fault = fault_from(error)
+            if fault.reason == Reason.REASON_DEADLINE_EXCEEDED and limit >= PROMPT:
+                self._link.suspect()
+                raise temporal_unavailable() from error
+            raise fault from error
+
+    async def patient(self, timeout: float, call: Awaitable[T]) -> T:
+        """Waits for a call that may take its time.
+
+        Raises:
+            TimeoutError: `timeout` seconds are over.
+            Fault: TEMPORAL_UNAVAILABLE: Temporal went away meanwhile.
+            Exception: As the call raised it.
+        """
+        task = asyncio.ensure_future(call)
+        task.add_done_callback(_seen)
+        try:
+            async with asyncio.timeout(timeout):
+                done, _ = await asyncio.wait({task}, timeout=_SUSPICIOUS)
+                if not done:
+                    self._link.suspect()
+                look = _FIRST_LOOK
+                while not done:
+                    done, _ = await asyncio.wait({task}, timeout=look)
+                    look = min(_LONGEST_LOOK, look * 1.5)
+                    if not done and not self._link.up:
+                        raise temporal_unavailable()
+                return task.result()
+        finally:
+            task.cancel()
+
+
+def _seen(task: asyncio.Future[T]) -> None:
+    # Nobody waits any more for a call that was given up: its error is no news.
+    if not task.cancelled():
+        task.exception()
+
+
+def _exceeds(error: RPCError) -> bool:
+    return error.status == RPCStatusCode.INVALID_ARGUMENT and "exceeds" in error.message

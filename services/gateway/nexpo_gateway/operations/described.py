@@ -1,0 +1,131 @@
+"""An operation as Temporal describes it: its memo, and what its activities do now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from google.protobuf.message import Message
+from temporalio.api.common.v1 import Memo, WorkflowExecution
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
+from temporalio.api.workflow.v1 import PendingActivityInfo, WorkflowExecutionInfo
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
+from temporalio.client import Client
+
+from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo.operations.v1.operations_pb2 import Progress, Step
+from nexpo_runtime.errors import Fault
+from nexpo_runtime.names import OperationName
+from nexpo_runtime.temporal_engine import PROGRESS_MEMO
+
+_RUNNING = (
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING,
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW,
+)
+_OVER = (Progress.SUCCEEDED, Progress.FAILED, Progress.CANCELLED)
+_UNDER_WAY = (Step.RUNNING, Step.UNDOING, Step.UNDO_BLOCKED)
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What a description says.
+
+    Attributes:
+        name: The operation's name: workflow id and first run.
+        run_id: The current run.
+        running: Whether it has not ended.
+        progress: Its progress, with the attempts of running steps.
+        events: How many events its current run's history has.
+    """
+
+    name: OperationName
+    run_id: str
+    running: bool
+    progress: Progress
+    events: int
+
+    def ended(self, fault: Fault | None) -> Progress:
+        """The progress of an operation that has ended, also of one ended from outside."""
+        if self.progress.state in _OVER:
+            return self.progress
+        progress = Progress()
+        progress.CopyFrom(self.progress)
+        if fault is None:
+            progress.state, progress.percent = Progress.SUCCEEDED, 100
+        elif fault.reason == Reason.REASON_OPERATION_CANCELLED:
+            progress.state, progress.message = Progress.CANCELLED, fault.message
+        else:
+            progress.state, progress.message = Progress.FAILED, fault.message
+        return progress
+
+
+async def describe(client: Client, name: OperationName, limit: timedelta) -> Described:
+    """Describes the chain that the name stands for; any when it has no run id.
+
+    Raises:
+        Fault: OPERATION_NOT_FOUND: the workflow id now stands for another chain.
+        RPCError: As Temporal says.
+    """
+    raw = await client.workflow_service.describe_workflow_execution(
+        DescribeWorkflowExecutionRequest(
+            namespace=client.namespace,
+            execution=WorkflowExecution(workflow_id=name.workflow_id),
+        ),
+        retry=True,
+        timeout=limit,
+    )
+    info = raw.workflow_execution_info
+    if name.run_id and name.run_id not in (info.first_run_id, info.execution.run_id):
+        raise Fault(Reason.REASON_OPERATION_NOT_FOUND, "There is no such operation.")
+    described = await from_info(client, info)
+    await _merge(client, described.progress, raw.pending_activities)
+    return described
+
+
+async def from_info(client: Client, info: WorkflowExecutionInfo) -> Described:
+    """What an entry of a list, or the main part of a description, says."""
+    run_id = info.execution.run_id
+    return Described(
+        name=OperationName(info.execution.workflow_id, info.first_run_id or run_id),
+        run_id=run_id,
+        running=info.status in _RUNNING,
+        progress=await progress_of(client, info.memo) or Progress(type=info.type.name),
+        events=info.history_length,
+    )
+
+
+async def progress_of(client: Client, memo: Memo) -> Progress | None:
+    """The progress in a memo, decrypted; None when it has none."""
+    payload = memo.fields.get(PROGRESS_MEMO)
+    if payload is None:
+        return None
+    [progress] = await client.data_converter.decode([payload])
+    return progress if isinstance(progress, Progress) else None
+
+
+async def _merge(
+    client: Client, progress: Progress, activities: Sequence[PendingActivityInfo]
+) -> None:
+    """Completes the steps under way with the attempts of their activities."""
+    pending = {activity.activity_id: activity for activity in activities}
+    for step in progress.steps:
+        activity = pending.get(step.name) or pending.get(f"undo {step.name}")
+        if activity is None or step.state not in _UNDER_WAY:
+            continue
+        step.attempt = max(step.attempt, activity.attempt)
+        if activity.HasField("last_failure"):
+            # The type of a failure is a reason of the catalogue, and never encrypted.
+            step.reason = activity.last_failure.application_failure_info.type or step.reason
+        step.percent = await _percent(client, activity) or step.percent
+
+
+async def _percent(client: Client, activity: PendingActivityInfo) -> int:
+    """How far the activity's latest heartbeat says it is: a Step among its details."""
+    if not activity.HasField("heartbeat_details"):
+        return 0
+    details: list[object] = await client.data_converter.decode(activity.heartbeat_details.payloads)
+    return next((detail.percent for detail in details if isinstance(detail, Step)), 0)
+
+
+__all__ = ["Described", "Message", "describe", "from_info", "progress_of"]

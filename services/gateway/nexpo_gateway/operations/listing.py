@@ -1,0 +1,72 @@
+"""Lists operations by Temporal's visibility."""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta
+
+from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo.operations.v1.operations_pb2 import Progress
+from nexpo_runtime.errors import Fault, FieldViolation
+from nexpo_runtime.temporal_engine import STATE_ATTRIBUTE, TENANT_ATTRIBUTE
+
+from .backend import Criteria
+from .described import Described, from_info
+
+
+async def list_page(
+    client: Client, criteria: Criteria, size: int, token: bytes, limit: timedelta
+) -> tuple[list[Described], bytes]:
+    """A page of descriptions and where the next begins.
+
+    Raises:
+        Fault: INVALID_PAGE_TOKEN: the server no longer knows the place.
+        RPCError: As Temporal says.
+    """
+    try:
+        response = await client.workflow_service.list_workflow_executions(
+            ListWorkflowExecutionsRequest(
+                namespace=client.namespace,
+                page_size=size,
+                next_page_token=token,
+                query=visibility_query(criteria),
+            ),
+            retry=True,
+            timeout=limit,
+        )
+    except RPCError as error:
+        if token and error.status == RPCStatusCode.INVALID_ARGUMENT:
+            raise Fault(
+                Reason.REASON_INVALID_PAGE_TOKEN,
+                "The page token is not valid any more.",
+                fields=[FieldViolation("page_token", "is not valid any more")],
+            ) from error
+        raise
+    found = [await from_info(client, info) for info in response.executions]
+    return found, response.next_page_token
+
+
+def visibility_query(criteria: Criteria) -> str:
+    """The criteria in Temporal's query language; every value is one that we know."""
+    terms = [
+        f"{TENANT_ATTRIBUTE.name} = {_quoted(criteria.tenant)}",
+        # One entry per chain of runs: the current one.
+        "ExecutionStatus != 'ContinuedAsNew'",
+    ]
+    terms += [f"WorkflowType = {_quoted(name)}" for name in criteria.types]
+    terms += [
+        f"{STATE_ATTRIBUTE.name} = {_quoted(Progress.State.Name(state))}"
+        for state in criteria.states
+    ]
+    terms += [
+        f"StartTime {operator} {_quoted(moment.astimezone(UTC).isoformat())}"
+        for operator, moment in criteria.created
+    ]
+    return " AND ".join(terms)
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -1,0 +1,149 @@
+"""Reaches the workflow behind an operation: updates, signals, queries."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+
+from google.protobuf.message import Message
+from temporalio.api.errordetails.v1 import QueryFailedFailure
+from temporalio.client import Client, WorkflowHandle, WorkflowQueryFailedError, WorkflowUpdateStage
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
+
+from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo_runtime.errors import Fault
+from nexpo_runtime.failures import fault_from
+from nexpo_runtime.names import OperationName
+from nexpo_runtime.tenant import acting_for
+
+from ..contract import Rpc
+from .calling import PROMPT, Calling
+from .described import describe
+from .pollers import unanswered
+
+
+class Reaching:
+    """Sends updates, signals and queries to workflows.
+
+    Args:
+        calling: Makes the calls.
+        queues: Task queue by operation type, as it is named on this installation.
+    """
+
+    def __init__(self, calling: Calling, queues: Mapping[str, str]) -> None:
+        self._calling = calling
+        self._queues = queues
+
+    async def update(
+        self, rpc: Rpc, name: OperationName, request: Message, request_id: str, timeout: float
+    ) -> Message:
+        """Sends an update and waits for its answer. Raises: Fault."""
+        client = self._calling.client()
+        handle: WorkflowHandle[object, object] = client.get_workflow_handle(
+            name.workflow_id, first_execution_run_id=name.run_id
+        )
+        limit = timedelta(seconds=timeout)
+        accepted = False
+
+        async def make() -> Message:
+            nonlocal accepted
+            update = await handle.start_update(
+                rpc.name,
+                request,
+                id=request_id,
+                wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+                result_type=rpc.response,
+                rpc_timeout=limit,
+            )
+            accepted = True
+            answer: Message = await update.result(rpc_timeout=limit)
+            return answer
+
+        try:
+            with acting_for(name.tenant):
+                return await self._calling.patient(timeout, make())
+        except Exception as error:
+            raise await self._meaning(client, name, error, accepted, timeout) from error
+
+    async def signal(self, rpc: Rpc, name: OperationName, request: Message, timeout: float) -> None:
+        """Sends a signal. Raises: Fault."""
+        client = self._calling.client()
+        handle = await self._current(client, name, timeout)
+        try:
+            with acting_for(name.tenant):
+                await self._calling.prompt(
+                    timeout, lambda limit: handle.signal(rpc.name, request, rpc_timeout=limit)
+                )
+        except Fault as fault:
+            raise await self._ended_or(client, name, fault) from fault
+
+    async def query(
+        self, rpc: Rpc, name: OperationName, request: Message, timeout: float
+    ) -> Message:
+        """Asks the workflow. Raises: Fault."""
+        client = self._calling.client()
+        handle = await self._current(client, name, timeout)
+        ask: Callable[[], Awaitable[Message]] = lambda: handle.query(  # noqa: E731  # types it
+            rpc.name, request, result_type=rpc.response, rpc_timeout=timedelta(seconds=timeout)
+        )
+        try:
+            with acting_for(name.tenant):
+                return await self._calling.patient(timeout, ask())
+        except WorkflowQueryFailedError as error:
+            raise await _query_fault(client, error) from error
+        except Exception as error:
+            raise await self._meaning(client, name, error, False, timeout) from error
+
+    async def _current(
+        self, client: Client, name: OperationName, timeout: float
+    ) -> WorkflowHandle[object, object]:
+        """A handle of the chain's current run, and of no other chain's."""
+        described = await self._calling.prompt(timeout, lambda limit: describe(client, name, limit))
+        return client.get_workflow_handle(name.workflow_id, run_id=described.run_id)
+
+    async def _meaning(
+        self, client: Client, name: OperationName, error: Exception, accepted: bool, timeout: float
+    ) -> Fault:
+        """What a failed call means: the workflow's own fault, or why it gave none."""
+        if _cut_off(error):
+            return _done(name)
+        fault = fault_from(error)
+        if isinstance(error, RPCError):
+            return await self._ended_or(client, name, fault)
+        if fault.reason == Reason.REASON_DEADLINE_EXCEEDED and not accepted:
+            return await unanswered(client, self._queues[name.type], timeout)
+        return fault
+
+    async def _ended_or(self, client: Client, name: OperationName, fault: Fault) -> Fault:
+        """OPERATION_DONE when that is why there is no such workflow to reach."""
+        if fault.reason != Reason.REASON_OPERATION_NOT_FOUND:
+            return fault
+        try:
+            described = await self._calling.prompt(
+                PROMPT, lambda limit: describe(client, name, limit)
+            )
+        except Fault as other:
+            return other
+        return fault if described.running else _done(name)
+
+
+async def _query_fault(client: Client, error: WorkflowQueryFailedError) -> Fault:
+    """The workflow's own fault, which the SDK leaves in the RPC's details."""
+    rpc = error.__context__
+    details = QueryFailedFailure()
+    if isinstance(rpc, RPCError) and any(d.Unpack(details) for d in rpc.grpc_status.details):
+        return fault_from(await client.data_converter.decode_failure(details.failure))
+    return fault_from(error)
+
+
+def _cut_off(error: BaseException) -> bool:
+    """Whether the workflow ended before its handler had answered."""
+    cause = error.__cause__
+    return isinstance(cause, ApplicationError) and cause.type == "AcceptedUpdateCompletedWorkflow"
+
+
+def _done(name: OperationName) -> Fault:
+    return Fault(
+        Reason.REASON_OPERATION_DONE, "The operation has ended.", metadata={"operation": str(name)}
+    )

@@ -1,0 +1,184 @@
+"""The methods of OperationService and OperationTaskService, the gateway's own.
+
+google.longrunning.Operations is served by the same methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Container
+from dataclasses import dataclass
+
+from google.longrunning import operations_pb2 as longrunning
+from google.protobuf.empty_pb2 import Empty
+
+from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo.operations.v1.operations_pb2 import (
+    ListOperationTasksRequest,
+    ListOperationTasksResponse,
+    Progress,
+    WatchOperationRequest,
+)
+from nexpo_runtime.errors import Fault, FieldViolation
+from nexpo_runtime.names import OperationName
+
+from ..calls import CallContext, Caller, seconds
+from ..validation import invalid
+from .backend import Criteria, OperationsBackend, Snapshot
+from .filters import parse_filter
+from .pages import PageTokens
+from .watch import WatchHub
+
+_CALL_SECONDS = 10.0
+_WAIT_SECONDS = 300.0
+_PAGE = 50
+_LARGEST_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class NativeCall:
+    """Who calls a native method, and what came with the call."""
+
+    caller: Caller
+    context: CallContext
+
+    def timeout(self, seconds: float = _CALL_SECONDS) -> float:
+        """Seconds that the call may take."""
+        return self.context.limit(seconds)
+
+
+class OperationMethods:
+    """Reads, follows and ends operations."""
+
+    def __init__(
+        self, backend: OperationsBackend, pages: PageTokens, types: Container[str]
+    ) -> None:
+        self._backend = backend
+        self._pages = pages
+        self._types = types
+        self.hub = WatchHub(backend)
+
+    async def get_operation(
+        self, request: longrunning.GetOperationRequest, call: NativeCall
+    ) -> longrunning.Operation:
+        """The operation as it is now."""
+        name = named(request.name, call.caller.tenant, "name")
+        return (await self._backend.describe(name, call.timeout())).operation
+
+    async def list_operations(
+        self, request: longrunning.ListOperationsRequest, call: NativeCall
+    ) -> longrunning.ListOperationsResponse:
+        """A page of the tenant's operations."""
+        tenant = call.caller.tenant
+        if request.name not in ("", "operations"):
+            raise invalid([FieldViolation("name", 'must be "operations"')])
+        criteria = parse_filter(request.filter, tenant, self._types)
+        scope = ("operations", tenant, request.filter)
+        token = self._pages.open(request.page_token, *scope)
+        size = _page_size(request.page_size)
+        page = await self._backend.list(criteria, size, token, call.timeout())
+        return longrunning.ListOperationsResponse(
+            operations=[snapshot.operation for snapshot in page.snapshots],
+            next_page_token=self._pages.seal(page.next, *scope),
+        )
+
+    async def wait_operation(
+        self, request: longrunning.WaitOperationRequest, call: NativeCall
+    ) -> longrunning.Operation:
+        """The operation once it has ended, or as it is when the time-out is over."""
+        name = named(request.name, call.caller.tenant, "name")
+        wait = seconds(request.timeout) if request.HasField("timeout") else _WAIT_SECONDS
+        return (await self.wait(name, call.timeout(min(wait, _WAIT_SECONDS)))).operation
+
+    async def wait(self, name: OperationName, timeout: float) -> Snapshot:
+        """Waits for the operation's end. Raises: Fault: as the operation failed."""
+        snapshot = await self._backend.outcome(name, timeout) if timeout > 0 else None
+        if snapshot is None:
+            snapshot = await self._backend.describe(name, _CALL_SECONDS)
+        if snapshot.fault is not None:
+            raise snapshot.fault
+        return snapshot
+
+    async def cancel_operation(
+        self, request: longrunning.CancelOperationRequest, call: NativeCall
+    ) -> Empty:
+        """Asks the operation to stop; one that has ended stays as it is."""
+        name = named(request.name, call.caller.tenant, "name")
+        snapshot = await self._backend.describe(name, call.timeout())
+        if snapshot.done:
+            return Empty()
+        if snapshot.progress.past_pivot:
+            raise Fault(
+                Reason.REASON_OPERATION_PAST_PIVOT,
+                "The operation only goes forward from here, so it cannot be cancelled.",
+            )
+        await self._backend.cancel(name, call.timeout())
+        return Empty()
+
+    async def delete_operation(
+        self, request: longrunning.DeleteOperationRequest, call: NativeCall
+    ) -> Empty:
+        """Forgets an operation that has ended."""
+        name = named(request.name, call.caller.tenant, "name")
+        snapshot = await self._backend.describe(name, call.timeout())
+        if not snapshot.done:
+            raise Fault(Reason.REASON_OPERATION_RUNNING, "The operation still runs.")
+        await self._backend.delete(name, call.timeout())
+        return Empty()
+
+    async def watch_operation(
+        self, request: WatchOperationRequest, call: NativeCall
+    ) -> AsyncIterator[longrunning.Operation]:
+        """The operation now, then at every change."""
+        name = named(request.name, call.caller.tenant, "name")
+        # A name may carry a later run of its chain; one chain has one feed.
+        current = await self._backend.describe(name, call.timeout())
+        async for snapshot in self.hub.watch(current.name):
+            yield snapshot.operation
+
+    async def list_operation_tasks(
+        self, request: ListOperationTasksRequest, call: NativeCall
+    ) -> ListOperationTasksResponse:
+        """The open tasks of the tenant's operations: a page of blocked operations' tasks."""
+        tenant = call.caller.tenant
+        criteria = Criteria(tenant, states=[Progress.UNDO_BLOCKED])
+        token = self._pages.open(request.page_token, "tasks", tenant)
+        size = _page_size(request.page_size)
+        page = await self._backend.list(criteria, size, token, call.timeout())
+        return ListOperationTasksResponse(
+            tasks=[task for snapshot in page.snapshots for task in snapshot.progress.tasks],
+            next_page_token=self._pages.seal(page.next, "tasks", tenant),
+        )
+
+
+def named(name: str, tenant: str | None, field: str) -> OperationName:
+    """The operation that a request names.
+
+    Args:
+        name: As the request has it.
+        tenant: Whose operations the caller may know of; of everyone when None.
+        field: The request's field.
+
+    Raises:
+        Fault: INVALID_ARGUMENT: none is named. OPERATION_NOT_FOUND: it cannot be
+            the caller's.
+    """
+    if not name:
+        raise invalid([FieldViolation(field, "value is required")])
+    try:
+        parsed = OperationName.parse(name)
+    except ValueError:
+        raise _not_found() from None
+    # Another tenant's operation and one that never was look the same.
+    if tenant is not None and parsed.tenant != tenant:
+        raise _not_found()
+    return parsed
+
+
+def _not_found() -> Fault:
+    return Fault(Reason.REASON_OPERATION_NOT_FOUND, "There is no such operation.")
+
+
+def _page_size(asked: int) -> int:
+    if asked < 0:
+        raise invalid([FieldViolation("page_size", "must be greater than or equal to 0")])
+    return min(asked or _PAGE, _LARGEST_PAGE)

@@ -1,0 +1,213 @@
+"""Operations on Temporal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+
+from google.protobuf.message import Message
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.common import (
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo.operations.v1.operations_pb2 import Progress
+from nexpo_runtime.errors import Fault
+from nexpo_runtime.failures import fault_from
+from nexpo_runtime.names import OperationName, tenant_of
+from nexpo_runtime.temporal import TemporalLink
+from nexpo_runtime.temporal_engine import PROGRESS_MEMO, STATE_ATTRIBUTE, TENANT_ATTRIBUTE
+from nexpo_runtime.tenant import acting_for
+
+from ..contract import Rpc
+from .backend import Criteria, Order, Page, Snapshot, Started
+from .calling import PROMPT, Calling
+from .described import Described, describe
+from .history import changes, first_input
+from .listing import list_page
+from .reaching import Reaching
+
+_OUTCOMES_AT_ONCE = 8
+
+
+class TemporalBackend:
+    """Starts, reaches, reads and follows the workflows behind operations.
+
+    Args:
+        link: To Temporal.
+        queues: Task queue by operation type, as it is named on this installation.
+        results: Type of the result by operation type.
+    """
+
+    def __init__(
+        self,
+        link: TemporalLink,
+        queues: Mapping[str, str],
+        results: Mapping[str, type[Message]],
+    ) -> None:
+        self._calling = Calling(link)
+        self._reaching = Reaching(self._calling, queues)
+        self._queues = queues
+        self._results = results
+
+    async def start(self, order: Order, timeout: float) -> Started:
+        client = self._calling.client()
+        tenant = tenant_of(order.workflow_id)
+        try:
+            with acting_for(tenant):
+                handle: WorkflowHandle[object, object] = await self._calling.prompt(
+                    timeout,
+                    lambda limit: client.start_workflow(
+                        order.rpc.name,
+                        order.request,
+                        id=order.workflow_id,
+                        task_queue=self._queues[order.rpc.name],
+                        # No execution or run time-out: it would end a saga without its undo.
+                        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                        id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                        memo={PROGRESS_MEMO: order.progress},
+                        search_attributes=_search_attributes(order, tenant),
+                        rpc_timeout=limit,
+                    ),
+                )
+        except WorkflowAlreadyStartedError:
+            return await self._existing(client, order.workflow_id, timeout)
+        return Started(OperationName(order.workflow_id, handle.result_run_id or ""))
+
+    async def _existing(self, client: Client, workflow_id: str, timeout: float) -> Started:
+        described = await self._described(client, OperationName(workflow_id, ""), timeout)
+        earlier = await self._calling.prompt(
+            timeout, lambda limit: first_input(client, described.name, limit)
+        )
+        return Started(described.name, existed=True, earlier=earlier)
+
+    async def update(
+        self, rpc: Rpc, name: OperationName, request: Message, request_id: str, timeout: float
+    ) -> Message:
+        return await self._reaching.update(rpc, name, request, request_id, timeout)
+
+    async def signal(self, rpc: Rpc, name: OperationName, request: Message, timeout: float) -> None:
+        await self._reaching.signal(rpc, name, request, timeout)
+
+    async def query(
+        self, rpc: Rpc, name: OperationName, request: Message, timeout: float
+    ) -> Message:
+        return await self._reaching.query(rpc, name, request, timeout)
+
+    async def describe(self, name: OperationName, timeout: float) -> Snapshot:
+        client = self._calling.client()
+        described = await self._described(client, name, timeout)
+        return await self._snapshot(client, described, timeout)
+
+    async def outcome(self, name: OperationName, timeout: float) -> Snapshot | None:
+        client = self._calling.client()
+        described = await self._described(client, name, timeout)
+        if described.running:
+            handle: WorkflowHandle[object, object] = client.get_workflow_handle(
+                name.workflow_id, run_id=described.run_id
+            )
+            try:
+                await self._calling.patient(timeout, handle.result())
+            except TimeoutError:
+                return None
+            except WorkflowFailureError:
+                pass
+            except Exception as error:
+                raise fault_from(error) from error
+            described = await self._described(client, name, PROMPT)
+        return await self._snapshot(client, described, PROMPT)
+
+    async def cancel(self, name: OperationName, timeout: float) -> None:
+        handle: WorkflowHandle[object, object] = self._calling.client().get_workflow_handle(
+            name.workflow_id, first_execution_run_id=name.run_id
+        )
+        await self._calling.prompt(
+            timeout, lambda limit: handle.cancel(reason="CancelOperation", rpc_timeout=limit)
+        )
+
+    async def delete(self, name: OperationName, timeout: float) -> None:
+        client = self._calling.client()
+        described = await self._described(client, name, timeout)
+        request = DeleteWorkflowExecutionRequest(
+            namespace=client.namespace,
+            workflow_execution=WorkflowExecution(
+                workflow_id=name.workflow_id, run_id=described.run_id
+            ),
+        )
+        await self._calling.prompt(
+            timeout,
+            lambda limit: client.workflow_service.delete_workflow_execution(request, timeout=limit),
+        )
+
+    async def list(self, criteria: Criteria, size: int, token: bytes, timeout: float) -> Page:
+        client = self._calling.client()
+        found, following = await self._calling.prompt(
+            timeout, lambda limit: list_page(client, criteria, size, token, limit)
+        )
+        slots = asyncio.Semaphore(_OUTCOMES_AT_ONCE)
+
+        async def complete(described: Described) -> Snapshot | None:
+            async with slots:
+                try:
+                    return await self._snapshot(client, described, timeout)
+                except Fault as fault:
+                    # Visibility lags: what it still lists may be deleted by now.
+                    if fault.reason == Reason.REASON_OPERATION_NOT_FOUND:
+                        return None
+                    raise
+
+        snapshots = await asyncio.gather(*map(complete, found))
+        return Page([snapshot for snapshot in snapshots if snapshot is not None], following)
+
+    def watch(self, name: OperationName) -> AsyncIterator[Snapshot]:
+        return changes(self._calling.client, name, self._described, self._snapshot)
+
+    async def _described(self, client: Client, name: OperationName, timeout: float) -> Described:
+        return await self._calling.prompt(timeout, lambda limit: describe(client, name, limit))
+
+    async def _snapshot(self, client: Client, described: Described, timeout: float) -> Snapshot:
+        """The description, with the outcome of an operation that has ended."""
+        if described.running:
+            return Snapshot(described.name, described.progress)
+        handle: WorkflowHandle[object, object] = client.get_workflow_handle(
+            described.name.workflow_id,
+            run_id=described.run_id,
+            result_type=self._results.get(described.name.type),
+        )
+        result: object = None
+        fault: Fault | None = None
+        try:
+            result = await self._calling.prompt(
+                timeout, lambda limit: handle.result(rpc_timeout=limit)
+            )
+        except WorkflowFailureError as error:
+            fault = fault_from(error)
+        return Snapshot(
+            described.name,
+            described.ended(fault),
+            done=True,
+            result=result if isinstance(result, Message) else None,
+            fault=fault,
+        )
+
+
+def _search_attributes(order: Order, tenant: str) -> TypedSearchAttributes:
+    values = {
+        **order.search_attributes,
+        TENANT_ATTRIBUTE.name: tenant,
+        STATE_ATTRIBUTE.name: Progress.State.Name(order.progress.state),
+    }
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(SearchAttributeKey.for_keyword(name), value)
+            for name, value in sorted(values.items())
+        ]
+    )

@@ -1,0 +1,72 @@
+"""Protection of sensitive fields at the edge, before anything records them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+
+from argon2.low_level import Type, hash_secret
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
+from nexpo.options.v1 import options_pb2
+
+from .texts import texts
+
+# OWASP's password storage cheat sheet: argon2id with 19 MiB, two passes, one lane.
+_MEMORY_KIB = 19 * 1024
+_PASSES = 2
+_LANES = 1
+_AT_ONCE = 2
+
+
+class Protection:
+    """Replaces passwords by their argon2id hash and tokens by their SHA-256."""
+
+    def __init__(self, service_key: bytes) -> None:
+        self._key = service_key
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def apply(self, request: Message, *, tenant: str, request_id: str) -> None:
+        """Protects the request in place.
+
+        The salt depends on tenant, request_id and field, so that the retry of a
+        request is the same request, hash included.
+        """
+        for text in list(texts(request, _is_digest)):
+            text.replace(hashlib.sha256(text.value.encode()).hexdigest())
+        for text in list(texts(request, _is_hash)):
+            salt = self._salt(tenant, request_id, text.path)
+            # 20 ms of CPU and 19 MiB each: few at a time, off the event loop.
+            async with self._slots:
+                hashed = await asyncio.to_thread(_argon2id, text.value, salt)
+            text.replace(hashed)
+
+    def _salt(self, *parts: str) -> bytes:
+        text = "\n".join(("salt", *parts))
+        return hmac.digest(self._key, text.encode(), "sha256")[:16]
+
+
+def _argon2id(secret: str, salt: bytes) -> str:
+    return hash_secret(
+        secret.encode(),
+        salt,
+        time_cost=_PASSES,
+        memory_cost=_MEMORY_KIB,
+        parallelism=_LANES,
+        hash_len=32,
+        type=Type.ID,
+    ).decode()
+
+
+def _is_hash(field: FieldDescriptor) -> bool:
+    return _sensitive(field) == options_pb2.SENSITIVE_HASH
+
+
+def _is_digest(field: FieldDescriptor) -> bool:
+    return _sensitive(field) == options_pb2.SENSITIVE_DIGEST
+
+
+def _sensitive(field: FieldDescriptor) -> int:
+    return int(field.GetOptions().Extensions[options_pb2.sensitive])

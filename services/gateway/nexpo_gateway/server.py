@@ -1,0 +1,223 @@
+"""The gateway, whole: its surfaces, its own queue, its health, its orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
+
+from nexpo_runtime import logs, telemetry
+from nexpo_runtime.health import Health, routes
+from nexpo_runtime.http_server import HttpServer
+from nexpo_runtime.invocation import Service
+from nexpo_runtime.invocation import check as check_services
+from nexpo_runtime.polling import QueuePoller
+from nexpo_runtime.probe import Probe
+from nexpo_runtime.temporal import TemporalLink
+from nexpo_runtime.worker_clients import WorkerClients
+
+from .auth import ApiKeys, make_development_key
+from .contract import Contract
+from .dispatch import Dispatcher
+from .limits import RateLimit
+from .operations.pages import PageTokens
+from .operations.service import OperationMethods
+from .operations.temporal import TemporalBackend
+from .protection import Protection
+from .reads import WorkerReads
+from .settings import GatewaySettings
+from .surfaces.grpc import GrpcSurface
+from .surfaces.rest import RestSurface
+from .surfaces.verify_page import verify_routes
+
+QUEUE = "nexpo-gateway"
+
+_DEVELOPMENT_KEY = """
+  ***********************************************************************
+  A development API key was made. It may do everything, and is shown only
+  this once:
+
+      {key}
+
+  Send it as 'authorization: Bearer KEY'.
+  ***********************************************************************
+"""
+
+_log = logs.get(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A gateway that runs: where it listens, and its health."""
+
+    grpc_port: int
+    http_port: int
+    health: Health
+
+
+@contextlib.asynccontextmanager
+async def running_gateway(
+    settings: GatewaySettings,
+    *,
+    contract: Contract | None = None,
+    workflows: Sequence[type] = (),
+    services: Sequence[Service] = (),
+    providers: Mapping[str, str] | None = None,
+) -> AsyncIterator[Started]:
+    """Runs the gateway inside the block and drains at its end.
+
+    Temporal may be away: the gateway starts, says that it is not ready, and
+    becomes ready by itself.
+
+    Args:
+        settings: The gateway's.
+        contract: What to serve; everything that is installed when None.
+        workflows: Workflows of its own queue.
+        services: Activities of its own queue.
+        providers: "on", or "off: why", by name.
+
+    Raises:
+        OSError: An address is taken, or the key file cannot be used.
+    """
+    contract = contract or Contract.load()
+    check_services(services, QUEUE)
+    keys = open_keys(settings)
+    health = Health(settings.service)
+    async with contextlib.AsyncExitStack() as stack:
+        # Left in reverse: not ready, stop intake and drain, close, flush.
+        stack.callback(telemetry.flush)
+        link = await stack.enter_async_context(TemporalLink(settings))
+        workers = await stack.enter_async_context(WorkerClients(settings, settings.workers))
+        dispatcher = make_dispatcher(settings, contract, keys, link, workers)
+        probe: Service = Probe(settings.service, providers or {})
+        poller = QueuePoller(
+            settings, link, queue=QUEUE, workflows=workflows, services=[*services, probe]
+        )
+        _watch_dependencies(health, settings, link, poller, workers)
+        _introduce(settings, contract, workflows, providers or {})
+        await stack.enter_async_context(_polling(poller))
+        grpc = GrpcSurface(settings, dispatcher)
+        health.on_change(grpc.show_ready)
+        await grpc.show_ready(False)
+        await grpc.start()
+        stack.push_async_callback(grpc.stop, settings.shutdown_timeout)
+        http = _http(settings, dispatcher, health)
+        await http.start()
+        stack.push_async_callback(http.stop, settings.shutdown_timeout)
+        await stack.enter_async_context(health.watched())
+        stack.push_async_callback(health.stopping)
+        _log.info("serving", grpc_port=grpc.port, http_ports=http.ports)
+        yield Started(grpc.port, http.ports[0], health)
+
+
+def make_dispatcher(
+    settings: GatewaySettings,
+    contract: Contract,
+    keys: ApiKeys,
+    link: TemporalLink,
+    workers: WorkerClients,
+) -> Dispatcher:
+    """Wires the dispatcher with operations on Temporal."""
+    backend = TemporalBackend(
+        link,
+        queues={
+            name: settings.queue(rpc.rule.start.queue) for name, rpc in contract.by_type.items()
+        },
+        results={name: rpc.result for name, rpc in contract.by_type.items() if rpc.result},
+    )
+    operations = OperationMethods(backend, PageTokens(settings.service_keys), contract.by_type)
+    return Dispatcher(
+        contract,
+        authenticators=[keys],
+        credentials=RateLimit(settings.rate_limit, settings.rate_burst),
+        addresses=RateLimit(settings.public_rate_limit, settings.public_rate_burst),
+        protection=Protection(settings.service_keys[0]),
+        backend=backend,
+        operations=operations,
+        reads=WorkerReads(workers),
+        natives={
+            "nexpo.operations.v1.OperationService": operations,
+            "nexpo.operations.v1.OperationTaskService": operations,
+        },
+    )
+
+
+def open_keys(settings: GatewaySettings) -> ApiKeys:
+    """The API keys; in development the file is made when there is none.
+
+    Raises:
+        OSError: The file is missing or malformed.
+    """
+    path = settings.keys_file
+    if settings.may_make_key and not path.exists():
+        with contextlib.suppress(FileExistsError):
+            key = make_development_key(path)
+            # Not into the log: logs are kept and shipped, and this is a secret.
+            print(_DEVELOPMENT_KEY.format(key=key), file=sys.stderr, flush=True)
+            _log.warning("made a development API key", tenant="dev", file=str(path))
+    try:
+        return ApiKeys(path)
+    except ValueError as error:
+        raise OSError(f"API_KEYS_FILE: {error}") from None
+
+
+@contextlib.asynccontextmanager
+async def _polling(poller: QueuePoller) -> AsyncIterator[None]:
+    task = asyncio.create_task(poller.run())
+    try:
+        yield
+    finally:
+        poller.stop()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _watch_dependencies(
+    health: Health,
+    settings: GatewaySettings,
+    link: TemporalLink,
+    poller: QueuePoller,
+    workers: WorkerClients,
+) -> None:
+    health.add("temporal", link.check)
+    health.add("polling", poller.check)
+    for worker, addresses in settings.workers.items():
+        if addresses:
+            # Without its workers the gateway still starts operations and shows them.
+            health.add(worker, functools.partial(workers.check, worker), required=False)
+
+
+def _http(settings: GatewaySettings, dispatcher: Dispatcher, health: Health) -> HttpServer:
+    sdk_port = telemetry.sdk_metrics_port(settings)
+    own = [route for route in routes(health, sdk_port) if isinstance(route, Route)]
+    # Metrics are not for users: they have a port of their own, or none.
+    shown = [route for route in own if route.path != "/metrics"]
+    app = Starlette(
+        routes=[*shown, *verify_routes(dispatcher), Mount("/", app=RestSurface(dispatcher))]
+    )
+    return HttpServer(app, [settings.http_address])
+
+
+def _introduce(
+    settings: GatewaySettings,
+    contract: Contract,
+    workflows: Sequence[type],
+    providers: Mapping[str, str],
+) -> None:
+    _log.info(
+        "starting",
+        service=settings.service,
+        environment=settings.environment.value,
+        queue=settings.queue(QUEUE),
+        temporal=settings.temporal_address,
+        encryption="on" if settings.codec_keys else "off: ENCRYPTION_KEYS is not set",
+        methods=len(contract.rpcs),
+        workflows=[workflow.__name__ for workflow in workflows],
+        providers=dict(sorted(providers.items())),
+        workers={name: ", ".join(found) or "none" for name, found in settings.workers.items()},
+    )

@@ -1,0 +1,77 @@
+"""Settings of the gateway."""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field, SecretStr
+
+from nexpo_runtime.settings import Address, Addresses, Environment, Settings
+
+DEVELOPMENT_KEYS_FILE = Path(".nexpo/api-keys.json")
+
+
+class GatewaySettings(Settings):
+    """What the gateway reads beside what every service does."""
+
+    service: ClassVar[str] = "nexpo-gateway"
+
+    grpc_address: Address = "127.0.0.1:8450"
+    http_address: Address = "127.0.0.1:8451"
+
+    api_keys_file: Path | None = None
+    rate_limit: float = Field(500, gt=0, description="calls a second that one credential may make")
+    rate_burst: int = Field(1000, ge=1, description="calls at once that one credential may make")
+    public_rate_limit: float = Field(
+        50, gt=0, description="calls a second without a credential that one address may make"
+    )
+    public_rate_burst: int = Field(
+        200, ge=1, description="calls at once without a credential that one address may make"
+    )
+
+    db_worker_address: Addresses = ()
+    cloud_worker_address: Addresses = ()
+    ai_worker_address: Addresses = ()
+
+    public_url: str = Field("", pattern=r"^(https?://[^\s]+)?$")
+    smtp_url: SecretStr | None = None
+    mail_from: str = "Nexpo <no-reply@localhost>"
+
+    def problems(self) -> list[str]:
+        found = super().problems()
+        if self.api_keys_file is None and not self.may_make_key:
+            found.append(
+                "API_KEYS_FILE: not set; give the path of a file with API keys (a key is made by "
+                "itself only with ENVIRONMENT=development and both addresses on 127.0.0.1)"
+            )
+        return found
+
+    @property
+    def keys_file(self) -> Path:
+        """Where the API keys are."""
+        return self.api_keys_file or DEVELOPMENT_KEYS_FILE
+
+    @cached_property
+    def may_make_key(self) -> bool:
+        """Whether a missing key file is made: for a developer, and out of everyone else's reach."""
+        hosts = [a.rpartition(":")[0].strip("[]") for a in (self.grpc_address, self.http_address)]
+        return self.environment is Environment.DEVELOPMENT and all(map(_loopback, hosts))
+
+    @property
+    def workers(self) -> dict[str, tuple[str, ...]]:
+        """Addresses of the workers' own gRPC by the worker's name."""
+        return {
+            "nexpo-db": self.db_worker_address,
+            "nexpo-cloud": self.cloud_worker_address,
+            "nexpo-ai": self.ai_worker_address,
+        }
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

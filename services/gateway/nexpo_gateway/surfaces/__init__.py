@@ -1,0 +1,1 @@
+"""The surfaces: each turns its protocol into calls of the dispatcher, and back."""

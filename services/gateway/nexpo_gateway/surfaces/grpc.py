@@ -1,0 +1,262 @@
+"""The gRPC surface: generic handlers from the contract, reflection, health.
+
+Sources: google.rpc.Status in `grpc-status-details-bin` as in gRPC's richer error
+model; grpc.health.v1; grpc.reflection.v1alpha.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeAlias, TypeVar
+from urllib.parse import unquote
+
+import grpc
+from google.longrunning import operations_pb2 as longrunning
+from google.protobuf.message import DecodeError, Message
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from opentelemetry.trace import SpanKind
+
+from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo_runtime import logs, telemetry
+from nexpo_runtime.errors import Fault, grpc_code
+from nexpo_runtime.failures import STATUS_TRAILER
+from nexpo_runtime.serving import SERVER_OPTIONS, server_credentials, text_metadata
+from nexpo_runtime.settings import Settings
+
+from ..calls import CallContext
+from ..contract import Contract, Rpc
+from ..dispatch import Dispatcher
+from .faults import presentable
+
+MESSAGE_LIMIT = 4 * 1024 * 1024
+"""Bytes that a request may have."""
+
+# gRPC itself refuses what is larger, without a reason; up to here we can say why.
+_WIRE_LIMIT = 32 * 1024 * 1024
+_LONGRUNNING = "google.longrunning.Operations"
+_OPERATIONS = "nexpo.operations.v1.OperationService"
+_PEER = re.compile(r"^ipv[46]:(?:\[(?P<v6>[^\]]+)\]|(?P<v4>[^:]+)):\d+$")
+
+Context = grpc.aio.ServicerContext[bytes, bytes]
+Handler: TypeAlias = "grpc.RpcMethodHandler[bytes, bytes]"
+Req = TypeVar("Req")
+Res = TypeVar("Res")
+
+
+class GrpcSurface:
+    """Serves the contract over gRPC."""
+
+    def __init__(self, settings: Settings, dispatcher: Dispatcher) -> None:
+        """Prepares the server; `start` binds it to GRPC_ADDRESS."""
+        self._settings = settings
+        self._dispatcher = dispatcher
+        self._stopping = False
+        options = [
+            *SERVER_OPTIONS,
+            ("grpc.max_receive_message_length", _WIRE_LIMIT),
+            ("grpc.max_send_message_length", _WIRE_LIMIT),
+        ]
+        self._server = grpc.aio.server(options=options, interceptors=[_NothingLeaks()])
+        self._health = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        services = [*dispatcher.contract.services, _LONGRUNNING, health.SERVICE_NAME]
+        reflection.enable_server_reflection([*services, reflection.SERVICE_NAME], self._server)
+        # The last one, because it answers for every path that nobody else serves.
+        self._server.add_generic_rpc_handlers([_ContractHandler(self)])
+        self._services = services
+        self._methods = methods(dispatcher.contract)
+        self.port = 0
+
+    async def start(self) -> None:
+        """Binds and serves; `port` is then the real one.
+
+        Raises:
+            OSError: The address is taken or is none of this machine's.
+        """
+        address = self._settings.grpc_address
+        credentials = server_credentials(self._settings)
+        try:
+            if credentials is None:
+                self.port = self._server.add_insecure_port(address)
+            else:
+                self.port = self._server.add_secure_port(address, credentials)
+        except RuntimeError:
+            raise OSError(f"GRPC_ADDRESS: cannot listen on {address}: is it taken?") from None
+        await self._server.start()
+
+    async def show_ready(self, ready: bool) -> None:
+        """Tells readiness by grpc.health.v1, for the whole and for every service."""
+        states = health_pb2.HealthCheckResponse
+        status = states.SERVING if ready else states.NOT_SERVING
+        for service in ("", *self._services):
+            await self._health.set(service, status)
+
+    async def stop(self, grace: float) -> None:
+        """Refuses new calls, lets those under way finish for `grace` seconds."""
+        self._stopping = True
+        await self._server.stop(grace)
+
+    def handler(self, path: str) -> Handler:
+        """What serves the method of a path."""
+        rpc = self._methods.get(path)
+        if rpc is None:
+            return _unknown(path)
+        if rpc.streams:
+            return grpc.unary_stream_rpc_method_handler(self._streaming(rpc))
+        return grpc.unary_unary_rpc_method_handler(self._unary(rpc))
+
+    def _unary(self, rpc: Rpc) -> Callable[[bytes, Context], Awaitable[bytes]]:
+        async def handle(request: bytes, context: Context) -> bytes:
+            call = self._call_context(context)
+            try:
+                answer = await self._dispatcher.call(rpc, call, lambda: parsed(rpc, request))
+            finally:
+                context.set_trailing_metadata(tuple(call.trailers.items()))
+            return answer.SerializeToString()
+
+        return handle
+
+    def _streaming(self, rpc: Rpc) -> Callable[[bytes, Context], AsyncIterator[bytes]]:
+        async def handle(request: bytes, context: Context) -> AsyncIterator[bytes]:
+            call = self._call_context(context)
+            async for answer in self._dispatcher.stream(rpc, call, lambda: parsed(rpc, request)):
+                yield answer.SerializeToString()
+
+        return handle
+
+    def _call_context(self, context: Context) -> CallContext:
+        if self._stopping:
+            raise Fault(Reason.REASON_SHUTTING_DOWN, "The gateway is shutting down.")
+        left = context.time_remaining()
+        call = CallContext(text_metadata(context), peer_address(context.peer()))
+        if left is not None:
+            # The answer needs a moment on its way back, or the caller sees its own time-out.
+            call.deadline = time.monotonic() + left - min(0.2, left / 10)
+        return call
+
+
+def methods(contract: Contract) -> dict[str, Rpc]:
+    """Every RPC by its path, OperationService also as google.longrunning.Operations."""
+    known = dict(contract.by_path)
+    for method in longrunning.DESCRIPTOR.services_by_name["Operations"].methods:
+        rpc = contract.by_path.get(f"/{_OPERATIONS}/{method.name}")
+        if rpc is not None:
+            known[f"/{_LONGRUNNING}/{method.name}"] = rpc
+    return known
+
+
+def parsed(rpc: Rpc, request: bytes) -> Message:
+    """The request's message. Raises: Fault: MESSAGE_TOO_LARGE, INVALID_ARGUMENT."""
+    if len(request) > MESSAGE_LIMIT:
+        raise too_large()
+    try:
+        return rpc.request.FromString(request)
+    except DecodeError:
+        name = rpc.request.DESCRIPTOR.full_name
+        raise Fault(
+            Reason.REASON_INVALID_ARGUMENT, f"The request is no message of type {name}."
+        ) from None
+
+
+def too_large() -> Fault:
+    """The fault of a request over the limit."""
+    return Fault(
+        Reason.REASON_MESSAGE_TOO_LARGE,
+        f"The request is larger than {MESSAGE_LIMIT // 1024 // 1024} MiB.",
+    )
+
+
+def peer_address(peer: str) -> str:
+    """The address in gRPC's notation of a peer, without the port."""
+    match = _PEER.match(unquote(peer))
+    return (match["v6"] or match["v4"]) if match else peer
+
+
+def _unknown(path: str) -> Handler:
+    async def handle(requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
+        raise Fault(Reason.REASON_UNKNOWN_METHOD, "There is no such method.")
+        yield b""
+
+    return grpc.stream_stream_rpc_method_handler(handle)
+
+
+class _ContractHandler(grpc.GenericRpcHandler):
+    def __init__(self, surface: GrpcSurface) -> None:
+        self._surface = surface
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler:
+        return self._surface.handler(handler_call_details.method)
+
+
+class _NothingLeaks(grpc.aio.ServerInterceptor):
+    """Turns whatever ends a call into a fault with details, for every kind of handler.
+
+    Without it gRPC sends the text of any exception to the caller.
+    """
+
+    async def intercept_service(
+        self,
+        continuation: Callable[
+            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Req, Res] | None]
+        ],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Req, Res] | None:
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None
+        path = handler_call_details.method
+        codecs = (handler.request_deserializer, handler.response_serializer)
+        if handler.request_streaming and handler.response_streaming:
+            return grpc.stream_stream_rpc_method_handler(
+                _guard_stream(path, handler.stream_stream), *codecs
+            )
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(
+                _guard_stream(path, handler.unary_stream), *codecs
+            )
+        if handler.request_streaming:
+            return grpc.stream_unary_rpc_method_handler(
+                _guard_unary(path, handler.stream_unary), *codecs
+            )
+        return grpc.unary_unary_rpc_method_handler(_guard_unary(path, handler.unary_unary), *codecs)
+
+
+def _guard_unary(path: str, behaviour: Any) -> Callable[[Any, Context], Awaitable[Any]]:
+    async def guarded(request: Any, context: Context) -> Any:
+        with (
+            telemetry.span(path[1:], SpanKind.SERVER, telemetry.incoming(text_metadata(context))),
+            logs.bound(method=path),
+        ):
+            try:
+                return await behaviour(request, context)
+            except (asyncio.CancelledError, grpc.aio.AbortError):
+                raise
+            except Exception as error:
+                await _abort(context, presentable(error, path))
+
+    return guarded
+
+
+def _guard_stream(path: str, behaviour: Any) -> Callable[[Any, Context], AsyncIterator[Any]]:
+    async def guarded(request: Any, context: Context) -> AsyncIterator[Any]:
+        # No span around a stream: a Watch may last for days.
+        try:
+            async for answer in behaviour(request, context):
+                yield answer
+        except (asyncio.CancelledError, grpc.aio.AbortError):
+            raise
+        except Exception as error:
+            await _abort(context, presentable(error, path))
+
+    return guarded
+
+
+async def _abort(context: Context, fault: Fault) -> None:
+    status = fault.to_status()
+    trailers = tuple(context.trailing_metadata() or ())
+    details = (STATUS_TRAILER, status.SerializeToString())
+    await context.abort(grpc_code(status.code), fault.message, (*trailers, details))

@@ -1,0 +1,59 @@
+"""Walks the text fields of a message, however deep they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One text in a message: its path such as "a.b[0].c", its value, and how to replace it."""
+
+    path: str
+    value: str
+    replace: Callable[[str], None]
+
+
+def texts(
+    message: Message, wanted: Callable[[FieldDescriptor], bool], path: str = ""
+) -> Iterator[Text]:
+    """The texts of the fields that are wanted and set, in repeated fields and maps too."""
+    for field, value in message.ListFields():
+        here = f"{path}.{field.name}" if path else field.name
+        if field.type == FieldDescriptor.TYPE_STRING:
+            if wanted(field):
+                yield from _strings(message, field, value, here)
+        elif field.message_type is not None:
+            for child, child_path in _children(field, field.message_type, value, here):
+                yield from texts(child, wanted, child_path)
+
+
+def _strings(message: Message, field: FieldDescriptor, value: Any, path: str) -> Iterator[Text]:
+    if not field.is_repeated:
+        yield Text(path, value, lambda new: setattr(message, field.name, new))
+        return
+    for index, item in enumerate(list(value)):
+
+        def replace(new: str, index: int = index) -> None:
+            value[index] = new
+
+        yield Text(f"{path}[{index}]", item, replace)
+
+
+def _children(
+    field: FieldDescriptor, kind: Descriptor, value: Any, path: str
+) -> Iterator[tuple[Message, str]]:
+    if kind.GetOptions().map_entry:
+        if kind.fields_by_name["value"].message_type is not None:
+            for key in sorted(value):
+                yield value[key], f'{path}["{key}"]'
+    elif field.is_repeated:
+        for index, child in enumerate(value):
+            yield child, f"{path}[{index}]"
+    else:
+        yield value, path
