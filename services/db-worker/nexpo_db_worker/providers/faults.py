@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.users.v1.users_pb2 import Store
@@ -27,7 +28,10 @@ _SENTENCES = {
     Reason.REASON_FENCED: "The step was undone before, so it must not land.",
 }
 
+_REPEAT_S = 60.0
+
 _log = logging.getLogger(__name__)
+_logged: dict[tuple[int, int, str], float] = {}
 
 
 def store_fault(
@@ -38,17 +42,23 @@ def store_fault(
     Args:
         store: Which.
         reason: Why.
-        cause: The driver's error. Only its type and code are logged: its text
-            may quote the data.
+        cause: The driver's error. Only its type and code are logged, once a
+            minute: its text may quote the data.
     """
     title = TITLES[store]
     if cause is not None:
-        code = getattr(cause, "sqlstate", None) or getattr(cause, "code", None)
-        _log.warning(
-            "%s: %s from %s, code %s", title, Reason.Name(reason), type(cause).__name__, code
-        )
+        _report(store, reason, cause)
     return Fault(
         reason,
         _SENTENCES[reason].format(title),
         metadata={"store": Store.Name(store)},
     )
+
+
+def _report(store: Store.ValueType, reason: Reason.ValueType, cause: BaseException) -> None:
+    code = getattr(cause, "sqlstate", None) or getattr(cause, "code", None)
+    origin = f"{type(cause).__name__}, code {code}" if code else type(cause).__name__
+    now = time.monotonic()
+    if now - _logged.get((store, reason, origin), -_REPEAT_S) >= _REPEAT_S:
+        _logged[store, reason, origin] = now
+        _log.warning("%s: %s, from %s", TITLES[store], Reason.Name(reason), origin)

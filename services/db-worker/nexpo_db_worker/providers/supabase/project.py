@@ -13,6 +13,7 @@ from typing import Self
 import asyncpg
 import httpx
 from postgrest.exceptions import APIError
+from supabase import AsyncClient, AsyncClientOptions, create_async_client
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.users.v1.users_pb2 import Store
@@ -22,7 +23,6 @@ from nexpo_db_worker.providers.preparation import Preparation
 from nexpo_db_worker.providers.sqlstate import UNIQUE_VIOLATION, reason_of_sqlstate
 from nexpo_db_worker.providers.supabase.migrations import FILES
 from nexpo_runtime.errors import Fault
-from supabase import AsyncClient, AsyncClientOptions, create_async_client
 
 # All of it together stays under the 10 s that an attempt of an activity may take.
 _CONNECT_S = 3.0

@@ -1,0 +1,51 @@
+"""Starts the db-worker: `python -m nexpo_db_worker`."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+from nexpo.data.v1.data_service import DatabaseActivitiesBase
+from nexpo_db_worker.activities.database import DatabaseActivities
+from nexpo_db_worker.providers import open_providers
+from nexpo_db_worker.purge import purging
+from nexpo_db_worker.reads.users import UserReads
+from nexpo_db_worker.settings import DbSettings
+from nexpo_runtime import entrypoint
+from nexpo_runtime.tenant import Signer
+from nexpo_runtime.worker import run_worker
+
+
+async def main(settings: DbSettings) -> None:
+    """Runs the worker until it is told to stop."""
+    async with AsyncExitStack() as stack:
+        providers = await open_providers(settings, stack)
+        await stack.enter_async_context(
+            purging(
+                providers.stores.values(),
+                older_than=settings.tombstone_retention,
+                every=timedelta(seconds=settings.tombstone_purge_interval),
+            )
+        )
+        pings = providers.pings()
+        authority = settings.authority_store
+        await run_worker(
+            settings,
+            queue=DatabaseActivitiesBase.CONTRACT.queue,
+            services=[
+                DatabaseActivities(providers),
+                UserReads(providers, Signer(settings.service_keys)),
+            ],
+            providers=providers.states,
+            checks={authority: pings.pop(authority)},
+            optional_checks=pings,
+        )
+
+
+def run() -> None:
+    """The command `nexpo-db-worker`."""
+    entrypoint.run(main, DbSettings)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,1 @@
+"""What the db-worker does for workflows."""

@@ -1,0 +1,182 @@
+"""The effects on users in the databases, one method each."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from nexpo.data.v1.data_pb2 import (
+    CreateUserRequest,
+    CreateUserResponse,
+    DescribeStoresRequest,
+    DescribeStoresResponse,
+    EraseUserRequest,
+    EraseUserResponse,
+    ForgetEmailRequest,
+    ForgetEmailResponse,
+    LockUserRequest,
+    LockUserResponse,
+    ReleaseEmailRequest,
+    ReleaseEmailResponse,
+    RemoveUserRequest,
+    RemoveUserResponse,
+    ReplaceUserRequest,
+    ReplaceUserResponse,
+    ReserveEmailRequest,
+    ReserveEmailResponse,
+    UnlockUserRequest,
+    UnlockUserResponse,
+    UserRecord,
+)
+from nexpo.data.v1.data_service import DatabaseActivitiesBase
+from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo.users.v1.users_pb2 import Store, User
+from nexpo_db_worker.providers import Providers
+from nexpo_runtime import activity
+from nexpo_runtime.errors import Fault, FieldViolation
+
+
+class DatabaseActivities(DatabaseActivitiesBase):
+    """Effects on users, each fenced by its key in the store where it lands.
+
+    Args:
+        providers: The stores that are switched on.
+    """
+
+    def __init__(self, providers: Providers) -> None:
+        self._providers = providers
+
+    async def describe_stores(self, request: DescribeStoresRequest) -> DescribeStoresResponse:
+        """The stores that are switched on, and which of them is the authority."""
+        return DescribeStoresResponse(
+            enabled=self._enabled(), authority=self._providers.authority.store
+        )
+
+    async def reserve_email(self, request: ReserveEmailRequest) -> ReserveEmailResponse:
+        """Reserves an address for the key. Raises: Fault: EMAIL_TAKEN, FENCED."""
+        held = await self._providers.authority.claim(
+            _tenant(), _key(request.key), _email_resource(request.email)
+        )
+        if not held:
+            raise Fault(Reason.REASON_EMAIL_TAKEN, "The e-mail address belongs to another user.")
+        return ReserveEmailResponse()
+
+    async def release_email(self, request: ReleaseEmailRequest) -> ReleaseEmailResponse:
+        """Undoes reserve_email."""
+        await self._providers.authority.release(_tenant(), _key(request.key))
+        return ReleaseEmailResponse()
+
+    async def create_user(self, request: CreateUserRequest) -> CreateUserResponse:
+        """Creates a record. Raises: Fault: EMAIL_TAKEN, FENCED, STORE_DISABLED."""
+        store = self._providers.get(request.store)
+        _check_user(request.record.user, "record.user")
+        record = UserRecord()
+        record.CopyFrom(request.record)
+        if store.store != self._providers.authority.store:
+            record.password_hash = ""  # its place is the authority only
+        created = await store.create(_tenant(), _key(request.key), record)
+        return CreateUserResponse(id=created.id)
+
+    async def remove_user(self, request: RemoveUserRequest) -> RemoveUserResponse:
+        """Undoes create_user. Raises: Fault: STORE_DISABLED."""
+        await self._providers.get(request.store).remove(_tenant(), _key(request.key))
+        return RemoveUserResponse()
+
+    async def lock_user(self, request: LockUserRequest) -> LockUserResponse:
+        """Locks and reads an active user.
+
+        Raises:
+            Fault: USER_BUSY, USER_NOT_FOUND, USER_NOT_ACTIVE, ETAG_MISMATCH,
+                FENCED. The lock may be held then: the caller undoes it.
+        """
+        if not request.user_id:
+            raise _invalid("user_id", "must not be empty")
+        tenant, authority = _tenant(), self._providers.authority
+        if not await authority.claim(tenant, _key(request.key), f"user:{request.user_id}"):
+            raise Fault(Reason.REASON_USER_BUSY, "Another operation is changing the user.")
+        user = (await authority.get(tenant, request.user_id)).record.user
+        if request.etag and request.etag != user.etag:
+            raise Fault(Reason.REASON_ETAG_MISMATCH, "The user has changed since it was read.")
+        if user.state != User.ACTIVE:
+            raise Fault(Reason.REASON_USER_NOT_ACTIVE, "The user is not active.")
+        return LockUserResponse(user=user, stores=self._enabled(), authority=authority.store)
+
+    async def unlock_user(self, request: UnlockUserRequest) -> UnlockUserResponse:
+        """Undoes lock_user."""
+        await self._providers.authority.release(_tenant(), _key(request.key))
+        return UnlockUserResponse()
+
+    async def replace_user(self, request: ReplaceUserRequest) -> ReplaceUserResponse:
+        """Writes a record. Raises: Fault: ETAG_MISMATCH, USER_NOT_FOUND, STORE_DISABLED."""
+        store = self._providers.get(request.store)
+        _check_user(request.user, "user")
+        try:
+            await store.replace(_tenant(), request.user, list(request.expected_etags))
+        except Fault as fault:
+            if request.allow_missing and fault.reason == Reason.REASON_USER_NOT_FOUND:
+                return ReplaceUserResponse(missing=True)
+            raise
+        return ReplaceUserResponse()
+
+    async def erase_user(self, request: EraseUserRequest) -> EraseUserResponse:
+        """Deletes a record, if there is one. Raises: Fault: STORE_DISABLED."""
+        if not request.user_id:
+            raise _invalid("user_id", "must not be empty")
+        await self._providers.get(request.store).erase(_tenant(), request.user_id)
+        return EraseUserResponse()
+
+    async def forget_email(self, request: ForgetEmailRequest) -> ForgetEmailResponse:
+        """Frees an address, once: the key's own claim remembers that it was done.
+
+        Otherwise a retry whose first attempt's answer was lost could free the
+        address while the next user has already reserved it.
+        """
+        tenant, key, authority = _tenant(), _key(request.key), self._providers.authority
+        try:
+            await authority.claim(tenant, key, f"forget:{key}")
+        except Fault as fault:
+            if fault.reason == Reason.REASON_FENCED:
+                return ForgetEmailResponse()
+            raise
+        await authority.forget(tenant, _email_resource(request.email))
+        await authority.release(tenant, key)
+        return ForgetEmailResponse()
+
+    def _enabled(self) -> list[Store.ValueType]:
+        return sorted(self._providers.stores)
+
+
+def _tenant() -> str:
+    return activity.current().tenant
+
+
+def _key(key: str) -> str:
+    """The key, which must be there: an empty one would be everybody's fence."""
+    if not key:
+        raise _invalid("key", "must not be empty")
+    return key
+
+
+def _email_resource(email: str) -> str:
+    _check_email(email, "email")
+    return f"email:{email}"
+
+
+def _check_user(user: User, path: str) -> None:
+    for name in ("user_id", "etag"):
+        if not getattr(user, name):
+            raise _invalid(f"{path}.{name}", "must not be empty")
+    _check_email(user.email, f"{path}.email")
+
+
+def _check_email(email: str, path: str) -> None:
+    """Uniqueness holds for normalised addresses only: NFC and lower case."""
+    if "@" not in email or unicodedata.normalize("NFC", email.lower()) != email:
+        raise _invalid(path, "must be a normalised e-mail address")
+
+
+def _invalid(path: str, description: str) -> Fault:
+    return Fault(
+        Reason.REASON_INVALID_ARGUMENT,
+        "The request is not valid.",
+        fields=[FieldViolation(path, description)],
+    )

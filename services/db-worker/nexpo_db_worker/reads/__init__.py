@@ -1,0 +1,1 @@
+"""What the db-worker answers to the gateway directly."""

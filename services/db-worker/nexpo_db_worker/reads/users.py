@@ -1,0 +1,81 @@
+"""Users as they are now: one, or the tenant's list."""
+
+from __future__ import annotations
+
+import asyncio
+
+from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo.users.v1.users_pb2 import (
+    GetUserRequest,
+    GetUserResponse,
+    ListUsersRequest,
+    ListUsersResponse,
+    StoreCopy,
+    UserView,
+)
+from nexpo.users.v1.users_service import UserServiceReads
+from nexpo_db_worker.providers import Providers
+from nexpo_db_worker.providers.faults import store_fault
+from nexpo_db_worker.reads.page_token import PageTokens
+from nexpo_db_worker.stores import UserStore
+from nexpo_runtime import activity
+from nexpo_runtime.errors import Fault, reason_name, reason_value
+from nexpo_runtime.tenant import Signer
+
+_DEFAULT_PAGE = 50
+_LARGEST_PAGE = 500
+# Less than the call may take, so that one slow store does not cost the others' answers.
+_STORE_S = 4.0
+
+
+class UserReads(UserServiceReads):
+    """Reads of users.
+
+    Args:
+        providers: The stores that are switched on.
+        signer: Signs page tokens.
+    """
+
+    def __init__(self, providers: Providers, signer: Signer) -> None:
+        self._providers = providers
+        self._tokens = PageTokens(signer)
+
+    async def get_user(self, request: GetUserRequest) -> GetUserResponse:
+        """One user as the authority has it; with every store's copy when asked.
+
+        Raises:
+            Fault: USER_NOT_FOUND when no store that answers has the user; the
+                authority's fault when it does not answer and no other store has it.
+        """
+        tenant = activity.current().tenant
+        if request.view != UserView.USER_VIEW_STORES:
+            found = await self._providers.authority.get(tenant, request.user_id)
+            return GetUserResponse(user=found.record.user)
+        stores = self._providers.stores.values()
+        copies = await asyncio.gather(*(_copy(store, tenant, request.user_id) for store in stores))
+        own = next(c for c in copies if c.store == self._providers.authority.store)
+        if not any(copy.HasField("user") for copy in copies):
+            raise store_fault(own.store, reason_value(own.reason))
+        return GetUserResponse(user=own.user if own.HasField("user") else None, copies=copies)
+
+    async def list_users(self, request: ListUsersRequest) -> ListUsersResponse:
+        """A page of the tenant's users, oldest first. Raises: Fault: INVALID_PAGE_TOKEN."""
+        tenant = activity.current().tenant
+        size = min(request.page_size or _DEFAULT_PAGE, _LARGEST_PAGE)
+        after = self._tokens.read(tenant, request.page_token) if request.page_token else None
+        # One more than asked tells whether there is another page.
+        found = await self._providers.authority.page(tenant, after, size + 1)
+        users = [stored.record.user for stored in found[:size]]
+        token = self._tokens.behind(tenant, users[-1]) if len(found) > size else ""
+        return ListUsersResponse(users=users, next_page_token=token)
+
+
+async def _copy(store: UserStore, tenant: str, user_id: str) -> StoreCopy:
+    try:
+        async with asyncio.timeout(_STORE_S):
+            found = await store.get(tenant, user_id)
+    except Fault as fault:
+        return StoreCopy(store=store.store, reason=fault.name)
+    except TimeoutError:
+        return StoreCopy(store=store.store, reason=reason_name(Reason.REASON_STORE_UNAVAILABLE))
+    return StoreCopy(store=store.store, id=found.id, user=found.record.user)
