@@ -1,0 +1,1 @@
+"""Queries: `sql` reads them, `evaluate` decides about items, `pages` runs them."""
