@@ -21,6 +21,7 @@ from nexpo.operations.v1.operations_pb2 import Progress
 
 from . import flow
 from .errors import Fault
+from .failures import fault_from
 from .names import tenant_of
 from .operation import Operation, all_handlers
 from .retry import FIGURES
@@ -210,6 +211,8 @@ class LocalOperation:
             )
         except TimeoutError:
             raise Fault(Reason.REASON_DEADLINE_EXCEEDED, f"'{name}' took too long.") from None
+        except Exception as error:
+            raise fault_from(error) from error
         if "attempt" in answer.DESCRIPTOR.fields_by_name:
             answer.attempt = number  # type: ignore[attr-defined]  # checked above
         return cast(ResponseT, answer)

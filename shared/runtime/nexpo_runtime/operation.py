@@ -149,17 +149,18 @@ class Operation(Generic[RequestT, ResponseT]):
                 if not work.done():
                     self._stop_work(work, Fault(Reason.REASON_OPERATION_EXPIRED))
             except asyncio.CancelledError:
+                if work.done():
+                    break
                 if not flow.engine().cancel_requested():
                     raise  # The engine drops the workflow: no cancel of the operation.
-                if not work.done():
-                    self._stop_work(work, Fault(Reason.REASON_OPERATION_CANCELLED))
+                self._stop_work(work, Fault(Reason.REASON_OPERATION_CANCELLED))
             except Exception:
                 break
         return _outcome(work)
 
     @property
     def _decided(self) -> bool:
-        return self._stop is not None or self.tracker.progress.past_pivot
+        return self.stopping or self.tracker.progress.past_pivot
 
     def _stop_work(self, work: asyncio.Task[Any], why: Fault) -> None:
         # Once: a cancel during undo changes nothing, and after the pivot there is none.
@@ -211,7 +212,9 @@ def operation(contract: WorkflowContract[WorkflowT]) -> Callable[[type[WorkflowT
     def decorate(cls: type[WorkflowT]) -> type[WorkflowT]:
         if not issubclass(cls, Operation):
             raise TypeError(f"{cls.__name__} must be a subclass of Operation")
-        missing = [h.method for h in contract.handlers if not callable(getattr(cls, h.method, None))]
+        missing = [
+            h.method for h in contract.handlers if not callable(getattr(cls, h.method, None))
+        ]
         if missing:
             raise TypeError(f"{cls.__name__} lacks {', '.join(missing)} of {contract.name}")
         cls.contract = contract
@@ -299,5 +302,3 @@ def _outcome(work: asyncio.Task[ResponseT]) -> ResponseT:
         return work.result()
     except asyncio.CancelledError:
         raise Fault(Reason.REASON_OPERATION_CANCELLED) from None
-
-

@@ -1,0 +1,96 @@
+"""Many cases under one virtual clock, with the coverage counted and a failure shrunk."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from nexpo_runtime.virtual_time import VirtualTimeLoop
+
+from .case import Case, coverage_targets, make_case
+from .invariants import violations
+from .run import Run
+
+RUNS_PER_CLOCK = 200
+"""A clock that shows centuries has no room for milliseconds."""
+
+MakeRun = Callable[[Case], Run]
+
+
+def violations_of(case: Case, make_run: MakeRun = Run) -> list[str]:
+    """Runs one case on a clock of its own; the promises that it broke."""
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        return violations(runner.run(make_run(case).outcome()))
+
+
+def shrunk(case: Case, make_run: MakeRun = Run) -> Case:
+    """The case with the shortest list of faults that still breaks a promise."""
+    smaller = True
+    while smaller:
+        smaller = False
+        for fault in case.faults:
+            if violations_of(case.without(fault), make_run):
+                case, smaller = case.without(fault), True
+                break
+    return case
+
+
+class Campaign:
+    """Runs the cases of a seed until one fails.
+
+    Attributes:
+        failed: The first case that broke a promise, or None.
+        hit: How often each (call, fault) happened.
+    """
+
+    def __init__(self, seed: int, make_run: MakeRun = Run) -> None:
+        self.targets = coverage_targets()
+        self.failed: Case | None = None
+        self.hit: Counter[tuple[str, str]] = Counter()
+        self.runs = 0
+        self.operations = 0
+        self.seconds = 0.0
+        self.endings: Counter[str] = Counter()
+        self._seed = seed
+        self._make_run = make_run
+
+    def run(self, runs: int) -> None:
+        """Runs so many cases, or up to the first that fails."""
+        began = time.perf_counter()
+        for first in range(0, runs, RUNS_PER_CLOCK):
+            with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+                for number in range(first, min(first + RUNS_PER_CLOCK, runs)):
+                    if self.failed is None:
+                        self._run_one(runner, number)
+        self.seconds = time.perf_counter() - began
+
+    def _run_one(self, runner: asyncio.Runner, number: int) -> None:
+        case = make_case(self._seed, number, self.targets)
+        outcome = runner.run(self._make_run(case).outcome())
+        self.runs += 1
+        self.operations += len(outcome.ended)
+        self.hit.update(outcome.hit)
+        for ended in outcome.ended:
+            self.endings[ended.fault.name if ended.fault else "SUCCEEDED"] += 1
+        if violations(outcome):
+            self.failed = case
+
+    def missing(self) -> list[tuple[str, str]]:
+        """The (call, fault) pairs that never happened."""
+        return [target for target in self.targets if not self.hit[target]]
+
+    def figures(self) -> dict[str, Any]:
+        """Raw figures, for the report."""
+        return {
+            "seed": self._seed,
+            "runs": self.runs,
+            "operations": self.operations,
+            "seconds": self.seconds,
+            "endings": dict(self.endings.most_common()),
+            "covered": len(self.targets) - len(self.missing()),
+            "targets": len(self.targets),
+            "hits": {f"{call} | {kind}": n for (call, kind), n in sorted(self.hit.items())},
+        }

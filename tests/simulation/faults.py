@@ -1,0 +1,169 @@
+"""What can go wrong with one attempt of one call, and the injector that makes it so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from google.protobuf.message import Message
+
+from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo_runtime.errors import Fault
+from nexpo_runtime.local_engine import Attempt
+
+from .world import World
+
+FOREVER = 10**9
+LATE_SECONDS = 90.0
+"""Longer than every time-out and short retry: a late commit lands when the undo is over."""
+
+
+class Kind(Enum):
+    """A fault of one call."""
+
+    REFUSE = "refuses for good"
+    AWAY = "is away for one attempt"
+    DOWN = "is away for twenty minutes"
+    LOSE_REPLY = "commits, and the reply is lost"
+    HANG_AFTER = "commits, and never answers"
+    HANG_BEFORE = "dies before the effect"
+    LATE = "commits long after the time-out"
+    CANCEL_BEFORE = "the operation is cancelled before the effect"
+    CANCEL_AFTER = "the operation is cancelled after the effect"
+    RESTART = "every worker dies with what it has in flight"
+
+
+@dataclass(frozen=True, order=True)
+class Planned:
+    """One fault: at which call of which operation, and at which attempt (from 1)."""
+
+    operation: int
+    call: str
+    kind: str
+    attempt: int = 1
+
+    def __str__(self) -> str:
+        return f"operation {self.operation}: '{self.call}' {Kind[self.kind].value} (attempt {self.attempt})"
+
+
+class Injector:
+    """Makes attempts against the world, with the planned faults.
+
+    Args:
+        world: What the attempts change.
+        planned: The faults.
+        index: Number of an operation, by workflow id.
+        cancel: Cancels an operation, by workflow id.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        planned: list[Planned],
+        index: Callable[[str], int],
+        cancel: Callable[[str], None],
+    ) -> None:
+        self._world = world
+        self._index = index
+        self._cancel = cancel
+        self._faults = {(p.operation, p.call, p.attempt): Kind[p.kind] for p in planned}
+        self._lasting = {
+            (p.operation, p.call): Kind[p.kind] for p in planned if p.kind in ("REFUSE", "DOWN")
+        }
+        self._down_until: dict[tuple[int, str], float] = {}
+        self._in_flight: set[asyncio.Future[None]] = set()
+        self._late: set[asyncio.Task[None]] = set()
+        self.hit: Counter[tuple[str, str]] = Counter()
+
+    async def __call__(self, attempt: Attempt) -> Message:
+        """One attempt, as the engine asks for it. Raises: Fault."""
+        operation = self._index(attempt.workflow_id)
+        place = (operation, attempt.name)
+        kind = self._lasting.get(place) or self._faults.get((*place, attempt.number))
+        await self._on_the_way()
+        if kind is None:
+            return self._world.apply(attempt.call.request)
+        self.hit[attempt.name, kind.name] += 1
+        return await self._faulty(kind, operation, attempt)
+
+    async def settle(self) -> None:
+        """Waits until every late commit has landed."""
+        while self._late:
+            await asyncio.gather(*self._late)
+
+    async def _on_the_way(self) -> None:
+        """The request travels; a restart of the workers kills it on its way."""
+        killed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._in_flight.add(killed)
+        try:
+            await asyncio.wait_for(killed, 0.005)
+        except TimeoutError:
+            return
+        finally:
+            self._in_flight.discard(killed)
+        await _never()
+
+    async def _faulty(self, kind: Kind, operation: int, attempt: Attempt) -> Message:
+        request = attempt.call.request
+        match kind:
+            case Kind.REFUSE:
+                raise Fault(Reason.REASON_STORE_REFUSED)
+            case Kind.AWAY:
+                raise Fault(Reason.REASON_STORE_UNAVAILABLE)
+            case Kind.DOWN:
+                return self._down(operation, attempt)
+            case Kind.LOSE_REPLY:
+                self._world.apply(request)
+                raise Fault(Reason.REASON_STORE_UNAVAILABLE)
+            case Kind.HANG_AFTER:
+                self._world.apply(request)
+                return await _never()
+            case Kind.HANG_BEFORE:
+                return await _never()
+            case Kind.LATE:
+                self._land_late(request)
+                return await _never()
+            case Kind.CANCEL_BEFORE:
+                self._cancel(attempt.workflow_id)
+                # The attempt is in flight: cancel does not stop it.
+                self._land_late(request, 0.01)
+                return await _never()
+            case Kind.CANCEL_AFTER:
+                answer = self._world.apply(request)
+                self._cancel(attempt.workflow_id)
+                return answer
+            case Kind.RESTART:
+                for other in list(self._in_flight):
+                    if not other.done():
+                        other.set_result(None)
+                self._world.apply(request)
+                return await _never()
+
+    def _down(self, operation: int, attempt: Attempt) -> Message:
+        place = (operation, attempt.name)
+        now = asyncio.get_running_loop().time()
+        if now < self._down_until.setdefault(place, now + 1200):
+            raise Fault(Reason.REASON_STORE_UNAVAILABLE)
+        return self._world.apply(attempt.call.request)
+
+    def _land_late(self, request: Message, after: float = LATE_SECONDS) -> None:
+        copy = type(request)()
+        copy.CopyFrom(request)
+        task = asyncio.create_task(self._landed(copy, after))
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+
+    async def _landed(self, request: Message, after: float) -> None:
+        await asyncio.sleep(after)
+        try:
+            self._world.apply(request)
+        except Fault:
+            pass  # Nobody waits for the answer any more.
+
+
+async def _never() -> Message:
+    await asyncio.get_running_loop().create_future()
+    raise AssertionError("unreachable")

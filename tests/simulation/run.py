@@ -1,0 +1,219 @@
+"""Runs one case: people and operators act, the world and the faults answer."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf.message import Message
+
+from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo.operations.v1.operations_pb2 import Progress, RetryOperationTaskRequest
+from nexpo.users.v1.users_pb2 import (
+    DeleteUserRequest,
+    OnboardUserRequest,
+    ResendVerificationRequest,
+    UpdateUserRequest,
+    VerifyEmailRequest,
+)
+from nexpo_gateway.workflows.delete_user import DeleteUser
+from nexpo_gateway.workflows.onboard_user import OnboardUser
+from nexpo_gateway.workflows.update_user import UpdateUser
+from nexpo_runtime.errors import Fault
+from nexpo_runtime.local_engine import LocalOperation
+from nexpo_runtime.names import OperationName
+from nexpo_runtime.operation import Operation
+
+from .case import Case, Person
+from .faults import Injector
+from .world import Mail, World
+
+TENANT = "acme"
+
+
+@dataclass
+class Ended:
+    """One operation and how it ended."""
+
+    workflow_id: str
+    person: int
+    kind: str
+    progress: Progress
+    result: Message | None = None
+    fault: Fault | None = None
+
+
+@dataclass
+class Outcome:
+    """What a run left behind."""
+
+    case: Case
+    world: World
+    ended: list[Ended] = field(default_factory=list)
+    hit: Counter[tuple[str, str]] = field(default_factory=Counter)
+    wrong_answers: list[str] = field(default_factory=list)
+
+
+class Run:
+    """One run of one case.
+
+    Args:
+        case: What to simulate.
+        world: The world that the operations change; a faulty one in the tests
+            of the simulation itself.
+        onboard: The workflow under test.
+    """
+
+    def __init__(
+        self, case: Case, world: World | None = None, onboard: type[Any] = OnboardUser
+    ) -> None:
+        self._case = case
+        self._world = world or World()
+        self._onboard = onboard
+        self._operations: dict[str, tuple[LocalOperation, asyncio.Task[Message], Ended]] = {}
+        self._mails: dict[str, list[Mail]] = {}
+        self._mail_came: dict[str, asyncio.Event] = {}
+        self._outcome = Outcome(case, self._world)
+        self._injector = Injector(
+            self._world,
+            list(case.faults),
+            lambda workflow_id: self._operations[workflow_id][2].person,
+            self._cancel,
+        )
+        self._world.on_mail = self._deliver
+
+    async def outcome(self) -> Outcome:
+        """Runs the case to its end, with every late commit landed."""
+        await asyncio.gather(
+            *(self._live(index, person) for index, person in enumerate(self._case.people))
+        )
+        await self._injector.settle()
+        self._outcome.hit = self._injector.hit
+        self._outcome.ended = [entry[2] for entry in self._operations.values()]
+        return self._outcome
+
+    # People
+
+    async def _live(self, index: int, person: Person) -> None:
+        request = OnboardUserRequest(
+            email=person.email,
+            display_name="Ada",
+            password="hashed",
+            request_id=f"r{index}",
+        )
+        for _ in range(person.duplicates):
+            workflow_id = self._start(self._onboard, "onboard", index, f"r{index}", request)
+        minding = asyncio.create_task(self._mind_mails(index, person, workflow_id))
+        if person.cancel_at is not None:
+            loop = asyncio.get_running_loop()
+            loop.call_later(person.cancel_at, self._cancel, workflow_id)
+        ended = await self._end_of(workflow_id)
+        minding.cancel()
+        if ended.result is None or not person.then:
+            return
+        user = ended.result.user  # type: ignore[attr-defined]  # OnboardUserResponse
+        later = []
+        if person.then in ("update", "both"):
+            update = UpdateUserRequest(user_id=user.user_id, display_name="New", request_id="u")
+            update.update_mask.paths.append("display_name")
+            later.append(self._start(UpdateUser, "update", index, f"{user.user_id}/u", update))
+        if person.then in ("delete", "both"):
+            delete = DeleteUserRequest(user_id=user.user_id, request_id="d")
+            later.append(self._start(DeleteUser, "delete", index, f"{user.user_id}/d", delete))
+        await asyncio.gather(*(self._end_of(workflow_id) for workflow_id in later))
+
+    async def _mind_mails(self, index: int, person: Person, workflow_id: str) -> None:
+        """Reads the mail, mistypes tokens, asks again, verifies."""
+        came = self._mail_came.setdefault(workflow_id, asyncio.Event())
+        await came.wait()
+        await asyncio.sleep(5)
+        wrong = 0
+        for number in range(person.wrong_tokens):
+            fault = await self._verify(workflow_id, f"wrong {number}", "nonsense")
+            if fault is None:
+                self._outcome.wrong_answers.append("a wrong token was accepted")
+                return
+            locked = fault.reason == Reason.REASON_VERIFICATION_LOCKED
+            wrong += fault.reason == Reason.REASON_TOKEN_WRONG
+            if fault.reason in (Reason.REASON_TOKEN_WRONG, Reason.REASON_VERIFICATION_LOCKED):
+                if locked != (number >= 5):
+                    self._outcome.wrong_answers.append(f"wrong token {number + 1}: {fault}")
+        for number in range(person.resends):
+            await self._resend(workflow_id, number)
+        await asyncio.sleep(30)
+        if person.verifies:
+            await self._verify(workflow_id, "right", self._mails[workflow_id][-1].token)
+
+    async def _verify(self, workflow_id: str, update: str, token: str) -> Fault | None:
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        request = VerifyEmailRequest(operation="o", token=digest, request_id=update)
+        return await self._send(workflow_id, "nexpo.users.v1.VerifyEmail", request)
+
+    async def _resend(self, workflow_id: str, number: int) -> None:
+        request = ResendVerificationRequest(operation="o", request_id=f"resend {number}")
+        name = "nexpo.users.v1.ResendVerification"
+        fault = await self._send(workflow_id, name, request)
+        if fault is None and number >= 3:
+            self._outcome.wrong_answers.append("more than three resends were accepted")
+
+    # Operators
+
+    async def _send(self, workflow_id: str, name: str, request: Message) -> Fault | None:
+        try:
+            await self._operations[workflow_id][0].send(name, request)
+        except Fault as fault:
+            return fault
+        return None
+
+    def _cancel(self, workflow_id: str) -> None:
+        self._operations[workflow_id][0].cancel()
+
+    def _deliver(self, mail: Mail) -> None:
+        if mail.operation:
+            workflow_id = OperationName.parse(mail.operation).workflow_id
+            self._mails.setdefault(workflow_id, []).append(mail)
+            self._mail_came.setdefault(workflow_id, asyncio.Event()).set()
+
+    def _start(
+        self, workflow: type[Operation[Any, Any]], kind: str, person: int, id: str, request: Message
+    ) -> str:
+        """As the gateway does: one workflow id for one intent."""
+        workflow_id = f"{TENANT}/{workflow.contract.name}/{id}"
+        if workflow_id not in self._operations:
+            ended = Ended(workflow_id, person, kind, Progress())
+            run_id = str(uuid.uuid5(uuid.NAMESPACE_OID, workflow_id))
+            operation = LocalOperation(
+                workflow, request, workflow_id, run_id, self._injector, self._reporter(ended)
+            )
+            self._operations[workflow_id] = (operation, operation.start(), ended)
+        return workflow_id
+
+    def _reporter(self, ended: Ended) -> Callable[[Progress], None]:
+        def report(progress: Progress) -> None:
+            blocked = len(progress.tasks) > len(ended.progress.tasks)
+            ended.progress = progress
+            if blocked:
+                asyncio.create_task(self._resolve(ended.workflow_id, progress))
+
+        return report
+
+    async def _resolve(self, workflow_id: str, progress: Progress) -> None:
+        """An operator looks after an hour and tries again what is still blocked."""
+        await asyncio.sleep(3600)
+        for task in progress.tasks:
+            request = RetryOperationTaskRequest(operation="o", task=task.task)
+            name = "nexpo.operations.v1.RetryOperationTask"
+            await self._send(workflow_id, name, request)
+
+    async def _end_of(self, workflow_id: str) -> Ended:
+        _, task, ended = self._operations[workflow_id]
+        try:
+            ended.result = await asyncio.shield(task)
+        except Fault as fault:
+            ended.fault = fault
+        return ended
