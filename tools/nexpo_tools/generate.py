@@ -84,9 +84,10 @@ def generate(protos: Path, root: Path) -> None:
         imports = Path(name)
         third_party.lay_out(imports)
         own = [str(path.relative_to(protos)) for path in sorted(protos.rglob("*.proto"))]
-        _protoc(protos, imports, [*own, third_party.VALIDATE], _outputs(tree))
+        # First: its checks refuse a contract before anything is written.
         _protoc(protos, imports, own, [f"--nexpo_out={tree.python}"])
         _protoc(protos, imports, own, [f"--nexpo_out=reference:{tree.reference}"])
+        _protoc(protos, imports, [*own, third_party.VALIDATE], _outputs(tree))
         google = [f"--mypy_out=quiet:{tree.typings}", f"--mypy_grpc_out=quiet:{tree.typings}"]
         _protoc(protos, imports, list(_TYPED), google)
     _drop_empty_services(tree)
