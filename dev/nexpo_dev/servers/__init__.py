@@ -25,8 +25,17 @@ supabase = SupabaseServer
 temporal = TemporalServer
 
 __all__ = [
+    "ClaudeServer",
+    "CosmosServer",
+    "MailboxServer",
+    "MongoServer",
+    "ObjectStorageServer",
+    "PostgresServer",
     "Server",
+    "SqlServer",
     "StartError",
+    "SupabaseServer",
+    "TemporalServer",
     "claude",
     "cosmosdb",
     "mailbox",

