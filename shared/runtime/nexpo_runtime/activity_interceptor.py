@@ -66,7 +66,9 @@ class _Inbound(worker.ActivityInboundInterceptor):
             with logs.bound(run_id=info.workflow_run_id or ""):
                 return await invoke(proceed, info.activity_type, input.args[0], context)
         except Fault as fault:
-            raise to_application_error(fault) from None
+            policy = info.retry_policy
+            persistent = policy is not None and policy.maximum_attempts == 0
+            raise to_application_error(fault, persistent=persistent) from None
 
 
 def _activity(call: Implementation, method: Method) -> Callable[..., Any]:

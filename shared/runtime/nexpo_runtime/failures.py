@@ -33,16 +33,22 @@ _WRAPPERS = (
 )
 
 
-def to_application_error(fault: Fault) -> temporal.ApplicationError:
+def to_application_error(fault: Fault, *, persistent: bool = False) -> temporal.ApplicationError:
     """The fault as Temporal records it: `type` is the reason's name, the first
-    detail its google.rpc.Status, the second the attempt's number."""
+    detail its google.rpc.Status, the second the attempt's number.
+
+    Args:
+        fault: What went wrong.
+        persistent: The call is retried without limit, so also after a fault that
+            another call would not retry: an undo must not give up.
+    """
     delay = min(fault.retry_after, RETRY_AFTER_CAP) if fault.retry_after else None
     return temporal.ApplicationError(
         fault.message,
         fault.to_status(),
         fault.attempt,
         type=fault.name,
-        non_retryable=not fault.entry.retryable,
+        non_retryable=not (persistent or fault.entry.retryable),
         next_retry_delay=delay,
     )
 

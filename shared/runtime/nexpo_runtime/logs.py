@@ -32,6 +32,20 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 _LONGEST = 4000
+_FIRST = ("timestamp", "level", "event", "service")
+_QUIET = (
+    "asyncio",
+    "azure",
+    "botocore",
+    "hpack",
+    "httpcore",
+    "httpx",
+    "httpx2",
+    "pymongo",
+    "uvicorn",
+)
+"""Libraries whose INFO is nobody's information."""
+
 _TEMPORAL_FIELDS = ("workflow_id", "run_id", "workflow_type", "activity_type", "attempt")
 _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
@@ -68,6 +82,7 @@ def configure(settings: Settings) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _in_order,
                 _renderer(sys.stderr.isatty()),
             ],
         )
@@ -177,6 +192,11 @@ def _is_exc_info(info: object) -> TypeGuard[_ExcInfo]:
     return isinstance(info, tuple) and len(info) == 3 and isinstance(info[1], BaseException)
 
 
+def _in_order(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """What a person looks for first stands first."""
+    return {**{name: event[name] for name in _FIRST if name in event}, **event}
+
+
 def _add_trace(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     context = trace.get_current_span().get_span_context()
     if context.is_valid:
@@ -223,6 +243,6 @@ def _quieten(settings: Settings) -> None:
     activity.logger.activity_info_on_message = False
     workflow.logger.workflow_info_on_message = False
     logging.getLogger("temporalio").setLevel(settings.temporal_log_level)
-    for name in ("asyncio", "httpx", "httpx2", "httpcore", "azure", "botocore", "pymongo", "hpack"):
+    for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(True)

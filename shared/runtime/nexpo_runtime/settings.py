@@ -22,6 +22,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    create_model,
 )
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -148,7 +149,9 @@ class Settings(BaseSettings):
         try:
             settings = cls(**cast(dict[str, Any], overrides))  # checked by pydantic
         except ValidationError as error:
-            raise SettingsError([_problem(cls, detail) for detail in error.errors()]) from None
+            details = error.errors()
+            wrong = [_problem(cls, detail) for detail in details]
+            raise SettingsError(wrong + _further_problems(cls, details)) from None
         except pydantic_settings.SettingsError as error:
             raise SettingsError([f"{error}; correct its form"]) from None
         problems = settings.problems()
@@ -270,8 +273,31 @@ class Settings(BaseSettings):
         return problems
 
 
+def _field(cls: type[Settings], detail: ErrorDetails) -> str:
+    """Name of the field; pydantic gives an alias where there is one."""
+    location = str(detail["loc"][0]) if detail["loc"] else ""
+    for name, info in cls.model_fields.items():
+        alias = info.validation_alias
+        if isinstance(alias, AliasChoices) and location in alias.choices:
+            return name
+    return location
+
+
+def _further_problems(cls: type[Settings], details: list[ErrorDetails]) -> list[str]:
+    """What `problems` says when the malformed fields are left aside, so that one
+    start lists everything."""
+    malformed = {_field(cls, detail) for detail in details} & set(cls.model_fields)
+    types: dict[str, Any] = dict.fromkeys(malformed, (str | None, None))
+    try:
+        partial = create_model(cls.__name__, __base__=cls, **types)()
+        found = partial.problems()
+    except Exception:  # a subclass's check may need the very field that is malformed
+        return []
+    return [line for line in found if line.partition(":")[0].lower() not in malformed]
+
+
 def _problem(cls: type[Settings], detail: ErrorDetails) -> str:
-    field = str(detail["loc"][0]) if detail["loc"] else ""
+    field = _field(cls, detail)
     return f"{field.upper()}: {_wrong(detail)}; {_advice(cls, field, detail)}"
 
 

@@ -18,6 +18,8 @@ from nexpo_runtime.settings import Environment, Settings
 from nexpo_runtime.temporal import connect
 from nexpo_runtime.worker import Started, running_worker
 
+from .sample import QUEUE, TENANT, Sample, SampleContract, SampleService
+
 
 @pytest.fixture
 def settings(temporal: TemporalAddress) -> Settings:

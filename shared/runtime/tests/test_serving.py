@@ -226,15 +226,18 @@ async def test_calls_are_spread_over_replicas_and_a_dead_one_is_passed_over() ->
     first, second = SampleService(), SampleService()
     for service in (first, second):
         service.error = Fault(Reason.REASON_FENCED)
-    async with serving(settings, first) as one, serving(settings, second) as two:
-        async with clients(settings, one.port, two.port) as workers:
-            for _ in range(10):
-                with pytest.raises(Fault):
-                    await call(workers, REFUSE)
-            assert (first.refusals, second.refusals) == (5, 5)
-            await one.stop(0)
-            for _ in range(10):
-                assert (await call(workers, READ)).service == TENANT
+    async with (
+        serving(settings, first) as one,
+        serving(settings, second) as two,
+        clients(settings, one.port, two.port) as workers,
+    ):
+        for _ in range(10):
+            with pytest.raises(Fault):
+                await call(workers, REFUSE)
+        assert (first.refusals, second.refusals) == (5, 5)
+        await one.stop(0)
+        for _ in range(10):
+            assert (await call(workers, READ)).service == TENANT
 
 
 async def test_a_worker_that_comes_back_is_used_again() -> None:

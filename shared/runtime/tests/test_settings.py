@@ -41,6 +41,8 @@ def test_every_malformed_variable_is_listed_at_once(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("TEMPORAL_ADDRESS", "http://temporal:7233")
     monkeypatch.setenv("LOG_LEVEL", "loud")
     monkeypatch.setenv("METRICS_PORT", "70000")
+    monkeypatch.setenv("ENCRYPTION_KEYS", "malformed")
+    monkeypatch.setenv("GRPC_TLS_KEY", "/does/not/exist.pem")
     found = problems_of(GatewaySettings)
     named = {problem.partition(":")[0] for problem in found}
     assert named == {
@@ -48,6 +50,9 @@ def test_every_malformed_variable_is_listed_at_once(monkeypatch: pytest.MonkeyPa
         "TEMPORAL_ADDRESS",
         "LOG_LEVEL",
         "METRICS_PORT",
+        "ENCRYPTION_KEYS",
+        "GRPC_TLS_CERT",
+        "GRPC_TLS_KEY",
         "DB_WORKER_ADDRESS",
         "PUBLIC_URL",
     }

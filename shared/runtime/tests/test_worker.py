@@ -8,7 +8,7 @@ import json
 import types
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -44,7 +44,7 @@ def _get(url: str) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
-def becomes(port: int, status: int) -> Callable[[], object]:
+def becomes(port: int, status: int) -> Callable[[], Awaitable[bool]]:
     async def check() -> bool:
         return (await get(port, "/ready"))[0] == status
 
