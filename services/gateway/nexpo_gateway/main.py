@@ -6,6 +6,7 @@ import nexpo_gateway.workflows
 from nexpo_runtime.discovery import discover
 from nexpo_runtime.shutdown import StopSignal
 
+from .activities.notifications import Notifications
 from .server import running_gateway
 from .settings import GatewaySettings
 
@@ -13,5 +14,10 @@ from .settings import GatewaySettings
 async def main(settings: GatewaySettings) -> None:
     """Runs the gateway until SIGTERM or SIGINT, then drains and returns."""
     with StopSignal() as stop:
-        async with running_gateway(settings, workflows=discover(nexpo_gateway.workflows)):
+        async with running_gateway(
+            settings,
+            workflows=discover(nexpo_gateway.workflows),
+            services=[Notifications(settings.mail, settings.service_keys[0])],
+            providers={"mail": settings.mail_state()},
+        ):
             await stop.wait()

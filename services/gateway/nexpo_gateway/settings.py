@@ -7,14 +7,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
-from nexpo_runtime.settings import Address, Addresses, Environment, Settings
+from nexpo_runtime.settings import Address, Addresses, Environment
+
+from .activities.settings import NotificationSettings
 
 DEVELOPMENT_KEYS_FILE = Path(".nexpo/api-keys.json")
 
 
-class GatewaySettings(Settings):
+class GatewaySettings(NotificationSettings):
     """What the gateway reads beside what every service does."""
 
     service: ClassVar[str] = "nexpo-gateway"
@@ -35,10 +37,6 @@ class GatewaySettings(Settings):
     db_worker_address: Addresses = ()
     cloud_worker_address: Addresses = ()
     ai_worker_address: Addresses = ()
-
-    public_url: str = Field("", pattern=r"^(https?://[^\s]+)?$")
-    smtp_url: SecretStr | None = None
-    mail_from: str = "Nexpo <no-reply@localhost>"
 
     def problems(self) -> list[str]:
         found = super().problems()

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from google.protobuf.message import Message
 from temporalio.api.common.v1 import Memo, WorkflowExecution
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.api.workflow.v1 import PendingActivityInfo, WorkflowExecutionInfo
@@ -23,7 +22,9 @@ _RUNNING = (
     WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING,
     WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW,
 )
-_OVER = (Progress.SUCCEEDED, Progress.FAILED, Progress.CANCELLED)
+OVER = (Progress.SUCCEEDED, Progress.FAILED, Progress.CANCELLED)
+"""States of operations that have ended."""
+
 _UNDER_WAY = (Step.RUNNING, Step.UNDOING, Step.UNDO_BLOCKED)
 
 
@@ -47,7 +48,7 @@ class Described:
 
     def ended(self, fault: Fault | None) -> Progress:
         """The progress of an operation that has ended, also of one ended from outside."""
-        if self.progress.state in _OVER:
+        if self.progress.state in OVER:
             return self.progress
         progress = Progress()
         progress.CopyFrom(self.progress)
@@ -126,6 +127,3 @@ async def _percent(client: Client, activity: PendingActivityInfo) -> int:
         return 0
     details: list[object] = await client.data_converter.decode(activity.heartbeat_details.payloads)
     return next((detail.percent for detail in details if isinstance(detail, Step)), 0)
-
-
-__all__ = ["Described", "Message", "describe", "from_info", "progress_of"]

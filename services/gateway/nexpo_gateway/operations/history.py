@@ -27,7 +27,7 @@ from nexpo_runtime.names import OperationName
 
 from .backend import Snapshot
 from .calling import PROMPT
-from .described import Described, progress_of
+from .described import OVER, Described, progress_of
 
 _POLL = timedelta(seconds=70)
 _AWAY_AT_MOST = 60.0
@@ -122,7 +122,8 @@ async def _followed(
             poll.cancel()
         new = [event for event in response.history.events if event.event_id > seen]
         progress = await _newest(client, new)
-        if progress is not None and progress != latest.progress:
+        # An ended operation's last progress comes with its result, once the run has closed.
+        if progress is not None and progress.state not in OVER and progress != latest.progress:
             latest, look = replace(latest, progress=progress), _FIRST_LOOK
             yield latest
         seen = max([seen, *(event.event_id for event in new)])

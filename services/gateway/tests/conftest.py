@@ -1,0 +1,96 @@
+"""A gateway on a real Temporal, with a contract of the tests' own compiled in."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nexpo_dev.pytest_plugin import TemporalAddress
+from nexpo_gateway.server import Started, running_gateway
+from nexpo_gateway.settings import GatewaySettings
+
+from .clients import Gateway
+from .parcels.contract import with_parcels
+from .parcels.workflow import Packing, SendParcel
+
+KEYS = {
+    "acme-key": ("acme", ["*"]),
+    "other-key": ("other", ["*"]),
+    "reader-key": ("acme", ["parcels.get", "operations.get"]),
+}
+
+
+@pytest.fixture
+def keys_file(tmp_path: Path) -> Path:
+    path = tmp_path / "keys.json"
+    entries = [
+        {
+            "name": key,
+            "tenant": tenant,
+            "sha256": hashlib.sha256(key.encode()).hexdigest(),
+            "permissions": permissions,
+        }
+        for key, (tenant, permissions) in KEYS.items()
+    ]
+    path.write_text(json.dumps({"keys": entries}))
+    return path
+
+
+@pytest.fixture
+def settings(temporal: TemporalAddress, keys_file: Path) -> GatewaySettings:
+    return gateway_settings(temporal.url, keys_file)
+
+
+def gateway_settings(temporal: str, keys_file: Path, **more: object) -> GatewaySettings:
+    """Encryption on; a queue of the test's own by the prefix; free ports."""
+    key = base64.b64encode(os.urandom(32)).decode()
+    return GatewaySettings.load(
+        **{
+            "environment": "test",
+            "temporal_address": temporal,
+            "temporal_task_queue": f"{uuid.uuid4().hex[:8]}-",
+            "encryption_keys": f"k1:{key}",
+            "api_keys_file": keys_file,
+            "grpc_address": "127.0.0.1:0",
+            "http_address": "127.0.0.1:0",
+            "shutdown_timeout": 5,
+            **more,
+        }
+    )
+
+
+@contextlib.asynccontextmanager
+async def running(settings: GatewaySettings, **more: Any) -> AsyncIterator[tuple[Gateway, Started]]:
+    """A gateway and its clients."""
+    own = {"contract": with_parcels(), "workflows": [SendParcel], "services": [Packing()]}
+    options: Any = {**own, **more}
+    async with (
+        running_gateway(settings, **options) as started,
+        Gateway(started.grpc_port, started.http_port) as gateway,
+    ):
+        yield gateway, started
+
+
+@pytest.fixture
+async def gateway(settings: GatewaySettings) -> AsyncIterator[Gateway]:
+    """A ready gateway and its clients."""
+    async with running(settings) as (gateway, started):
+        await eventually(lambda: started.health.ready)
+        yield gateway
+
+
+async def eventually(condition: Callable[[], bool], within: float = 15.0) -> None:
+    """Waits until the condition holds. Raises: TimeoutError."""
+    async with asyncio.timeout(within):
+        while not condition():
+            await asyncio.sleep(0.02)

@@ -1,0 +1,126 @@
+"""The workflow behind SendParcel."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from nexpo import registry
+from nexpo.contract import Activity, Handler, Method, ServiceContract, WorkflowContract
+from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo.operations.v1.operations_pb2 import Step
+from nexpo_runtime import activity, flow
+from nexpo_runtime.errors import Fault, FieldViolation
+from nexpo_runtime.operation import Operation, operation
+
+from .contract import PACKAGE, message
+
+
+def _handler(kind: str, rpc: str) -> Handler:
+    return Handler(
+        f"{PACKAGE}.{rpc}",
+        method=f"{rpc.removesuffix('Parcel').lower()}_parcel",
+        kind=kind,
+        request=registry.message_class(f"{PACKAGE}.{rpc}Request"),
+        response=registry.message_class(f"{PACKAGE}.{rpc}Response"),
+    )
+
+
+CONTRACT: WorkflowContract[Any] = WorkflowContract(
+    name=f"{PACKAGE}.SendParcel",
+    queue="nexpo-gateway",
+    request=registry.message_class(f"{PACKAGE}.SendParcelRequest"),
+    response=registry.message_class(f"{PACKAGE}.SendParcelResponse"),
+    deadline=timedelta(minutes=10),
+    handlers=(
+        _handler("update", "SignParcel"),
+        _handler("signal", "NudgeParcel"),
+        _handler("query", "AskParcel"),
+    ),
+)
+
+
+PACK: Activity[Any, Any] = Activity(
+    name=f"{PACKAGE}.Pack",
+    queue="nexpo-gateway",
+    request=registry.message_class(f"{PACKAGE}.PackRequest"),
+    response=registry.message_class(f"{PACKAGE}.PackResponse"),
+    start_to_close=timedelta(seconds=30),
+)
+
+
+class Packing:
+    """The activity behind the workflow's only step."""
+
+    CONTRACT = ServiceContract(
+        name=f"{PACKAGE}.PackingActivities",
+        queue="nexpo-gateway",
+        methods=(Method(PACK.name, "pack", PACK.request, PACK.response, "activity"),),
+    )
+
+    def __init__(self) -> None:
+        self.may_finish = asyncio.Event()
+
+    async def pack(self, request: Any) -> Any:
+        """Packs; "stubborn" fails until the test says otherwise, "slow" waits as long."""
+        if request.plan == "stubborn" and not self.may_finish.is_set():
+            raise Fault(Reason.REASON_STORE_UNAVAILABLE, "The depot is closed.")
+        if request.plan == "slow":
+            activity.heartbeat(Step(percent=40))
+            await self.may_finish.wait()
+        return message("PackResponse")
+
+
+@operation(CONTRACT)
+class SendParcel(Operation[Any, Any]):
+    """Does what the request's `plan` says."""
+
+    def begin(self, request: Any) -> None:
+        self.signed_by = ""
+        self.nudges = 0
+
+    async def execute(self, request: Any) -> Any:
+        async with self.saga() as saga:
+            await saga.step("pack", do=PACK(message("PackRequest", plan=request.plan)))
+            return await self._deliver(request)
+
+    async def _deliver(self, request: Any) -> Any:
+        if request.plan == "fail":
+            raise Fault(
+                Reason.REASON_EMAIL_TAKEN,
+                "Somebody has it.",
+                fields=[FieldViolation("email", "is taken")],
+                retry_after=timedelta(seconds=7),
+            )
+        if request.plan == "crash":
+            raise KeyError("internal-secret")
+        if request.plan == "pivot":
+            self.pivot()
+        if request.plan in ("wait", "pivot"):
+            self.waiting("Waiting for the signature.")
+            await flow.until(lambda: bool(self.signed_by))
+            self.running()
+        return message(
+            "SendParcelResponse",
+            signed_by=self.signed_by,
+            password=request.password,
+            email=request.email,
+            nudges=self.nudges,
+        )
+
+    async def sign_parcel(self, request: Any) -> Any:
+        self.signed_by = request.token
+        return message("SignParcelResponse", token=request.token)
+
+    def validate_sign_parcel(self, request: Any) -> None:
+        if not request.token:
+            raise Fault(Reason.REASON_TOKEN_WRONG, "Nothing was signed.")
+
+    async def nudge_parcel(self, request: Any) -> None:
+        self.nudges = self.nudges + 1
+
+    def ask_parcel(self, request: Any) -> Any:
+        if request.refuse:
+            raise Fault(Reason.REASON_USER_NOT_ACTIVE, "Ask later.")
+        return message("AskParcelResponse", nudges=self.nudges)
