@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.compiler import plugin_pb2
 
 from nexpo_tools import third_party
-from nexpo_tools.generate import ROOT
+from nexpo_tools.generate import ROOT, generate
 from nexpo_tools.protoc_gen_nexpo.__main__ import respond
 from orders_contract import ORDERS, Plugin, compile_protos
 
@@ -62,3 +62,15 @@ def plugin(protos: Path, imports: Path) -> Plugin:
         return respond(request)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def generated(tmp_path_factory: pytest.TempPathFactory, orders_text: str) -> Path:
+    """A workspace generated from the contract with the orders in it; do not change it."""
+    root = tmp_path_factory.mktemp("workspace")
+    shutil.copytree(ROOT / "proto", root / "proto")
+    target = root / "proto" / ORDERS
+    target.parent.mkdir(parents=True)
+    target.write_text(orders_text, encoding="utf-8")
+    generate(root / "proto", root)
+    return root

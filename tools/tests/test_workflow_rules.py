@@ -1,0 +1,121 @@
+"""The lint rule for workflow modules: what it finds and what it lets pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nexpo_tools.generate import ROOT
+from nexpo_tools.workflow_rules import check_workflows, unordered_fields
+
+
+def findings(tmp_path: Path, code: str) -> list[str]:
+    """What the rule says of a workflow module with this code."""
+    folder = tmp_path / "services/shop/nexpo_shop/workflows"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "place_order.py").write_text(code, encoding="utf-8")
+    return [str(finding) for finding in check_workflows(tmp_path)]
+
+
+def test_fields_without_order_are_known_from_the_contract() -> None:
+    assert "attributes" in unordered_fields()
+    assert "stores" not in unordered_fields()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "for key in request.profile.attributes: pass",
+        "for key, value in request.profile.attributes.items(): pass",
+        "for key in request.profile.attributes.fields: pass",
+        "names = [key for key in request.profile.attributes]",
+        "names = {key: 1 for key in profile.attributes.keys()}",
+        "copy = dict(profile.attributes)",
+        "copy = list(profile.attributes.values())",
+        "for i, key in enumerate(profile.attributes): pass",
+        "both = [*profile.attributes]",
+        "attributes = profile.attributes\nfor key in attributes: pass",
+        "for store in set(request.stores): pass",
+        "for store in {1, 2}: pass",
+        "stores = list(frozenset(request.stores))",
+        "stores = [s for s in {x for x in request.stores}]",
+    ],
+)
+def test_an_iteration_without_order_is_found(code: str, tmp_path: Path) -> None:
+    (found,) = findings(tmp_path, code)
+
+    assert found.startswith("services/shop/nexpo_shop/workflows/place_order.py:")
+    assert found.endswith("whose order differs per process: sorted(...) it")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "for key in sorted(request.profile.attributes): pass",
+        "for key, value in sorted(request.profile.attributes.items()): pass",
+        "names = sorted(key for key in request.stores)",
+        "for store in request.stores: pass",
+        "for store in sorted(set(request.stores)): pass",
+        "known = 'plan' in request.profile.attributes",
+        "steps = list(progress.steps)",
+    ],
+)
+def test_an_iteration_with_order_passes(code: str, tmp_path: Path) -> None:
+    assert findings(tmp_path, code) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("import asyncpg", "imports asyncpg;"),
+        ("from temporalio import workflow", "imports temporalio.workflow;"),
+        ("import random", "imports random, which differs per run; use flow"),
+        ("from os import environ", "imports os, which differs per run; use flow"),
+        ("import nexpo_runtime.settings", "imports nexpo_runtime.settings;"),
+        ("from nexpo_runtime import settings", "imports nexpo_runtime.settings;"),
+        ("from nexpo_shop.providers import database", "imports nexpo_shop.providers.database;"),
+        ("from nexpo import registry", "imports nexpo.registry;"),
+        ("from nexpo.users.v1.users_client import UserServiceClient", "imports nexpo.users.v1."),
+        ("from nexpo.data.v1 import data_service", "imports nexpo.data.v1.data_service;"),
+        ("from ..providers import database", "imports from outside its package;"),
+        ("def later():\n    import socket", "imports socket, which differs per run; use flow"),
+    ],
+)
+def test_an_import_that_no_workflow_needs_is_found(code: str, said: str, tmp_path: Path) -> None:
+    (found,) = findings(tmp_path, code)
+
+    assert said in found
+
+
+def test_what_a_workflow_needs_passes(tmp_path: Path) -> None:
+    code = """
+from __future__ import annotations
+import asyncio
+import hmac
+from datetime import timedelta
+from google.protobuf import duration_pb2
+from google.protobuf.message import Message
+from nexpo.contract import Retry
+from nexpo.data.v1.data_pb2 import CreateUserRequest
+from nexpo.data.v1.data_temporal import database_activities as db
+from nexpo_runtime import flow
+from nexpo_runtime.errors import Fault
+from nexpo_runtime.operation import Operation, operation
+from nexpo_runtime.saga import Saga
+from nexpo_shop.workflows.names import name
+from .names import name
+"""
+    assert findings(tmp_path, code) == []
+
+
+def test_modules_that_are_no_workflows_are_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "services/shop/nexpo_shop/activities"
+    folder.mkdir(parents=True)
+    (folder / "goods.py").write_text("import random\n", encoding="utf-8")
+
+    assert findings(tmp_path, "") == []
+
+
+def test_the_workflows_of_the_workspace_keep_the_rule() -> None:
+    assert check_workflows(ROOT) == []
