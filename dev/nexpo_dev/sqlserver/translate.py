@@ -177,7 +177,7 @@ def _placeholders(
         if not isinstance(node, exp.Parameter):
             return node
         session_wide = isinstance(node.this, exp.Parameter)
-        name = ("@@" if session_wide else "@") + node.name.lower()
+        name = ("@@" if session_wide else "@") + node.this.name.lower()
         if name not in types:
             raise SqlError(137, f'Must declare the scalar variable "{name}".', 15)
         if name not in values:

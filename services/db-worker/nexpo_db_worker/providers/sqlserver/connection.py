@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pytds
 from pytds.tds_types import NVarCharType
@@ -37,8 +37,6 @@ class Target:
         database: Name of the database.
         user: SQL Server log-in.
         password: Its password.
-        cafile: PEM file of the authorities that may have signed the server's
-            certificate: everything is then encrypted. Nothing is when empty.
     """
 
     host: str
@@ -46,29 +44,25 @@ class Target:
     database: str
     user: str
     password: str
-    cafile: str
 
     @classmethod
     def parse(cls, url: str) -> Self:
-        """Reads "mssql://user:password@host:port/database?cafile=/path".
+        """Reads "mssql://user:password@host:port/database".
 
         Raises:
             ValueError: The URL is malformed; the text does not repeat it.
         """
         parts = urlsplit(url)
         database = unquote(parts.path.removeprefix("/"))
-        options = parse_qs(parts.query)
-        if parts.scheme != "mssql" or not parts.hostname or not parts.username or not database:
+        complete = parts.hostname and parts.username and database
+        if parts.scheme != "mssql" or parts.query or not complete:
             raise ValueError("Not like mssql://user:password@host:port/database.")
-        if unknown := sorted(options.keys() - {"cafile"}):
-            raise ValueError(f"Unknown option {unknown[0]!r} in the URL of SQL Server.")
         return cls(
-            host=parts.hostname,
+            host=parts.hostname or "",
             port=parts.port or _DEFAULT_PORT,
             database=database,
-            user=unquote(parts.username),
+            user=unquote(parts.username or ""),
             password=unquote(parts.password or ""),
-            cafile=options.get("cafile", [""])[0],
         )
 
 
@@ -136,7 +130,6 @@ class Connection:
             timeout=QUERY_S,
             disable_connect_retry=True,
             autocommit=True,
-            cafile=target.cafile or None,
             sock=self._socket,
         )
 

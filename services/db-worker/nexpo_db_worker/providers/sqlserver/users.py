@@ -222,7 +222,8 @@ async def open_sqlserver(url: str, size: int = 8) -> AsyncIterator[SqlServerUser
     """Opens the store; the database is met, and migrated, at the first call.
 
     Args:
-        url: "mssql://user:password@host:port/database", with "?cafile=/path" for TLS.
+        url: "mssql://user:password@host:port/database"; the driver encrypts nothing,
+            so the network between must be trusted.
         size: Connections at most.
 
     Raises:
