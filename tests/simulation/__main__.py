@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .case import coverage_targets, make_case
 from .campaign import Campaign, shrunk, violations_of
+from .case import coverage_targets, make_case
 
 REPORT = Path("build/simulation.json")
 

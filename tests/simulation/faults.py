@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,7 +47,8 @@ class Planned:
     attempt: int = 1
 
     def __str__(self) -> str:
-        return f"operation {self.operation}: '{self.call}' {Kind[self.kind].value} (attempt {self.attempt})"
+        what = Kind[self.kind].value
+        return f"operation {self.operation}: '{self.call}' {what} (attempt {self.attempt})"
 
 
 class Injector:
@@ -158,10 +160,8 @@ class Injector:
 
     async def _landed(self, request: Message, after: float) -> None:
         await asyncio.sleep(after)
-        try:
+        with contextlib.suppress(Fault):  # Nobody waits for the answer any more.
             self._world.apply(request)
-        except Fault:
-            pass  # Nobody waits for the answer any more.
 
 
 async def _never() -> Message:

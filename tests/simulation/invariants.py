@@ -100,9 +100,9 @@ def _one_winner(outcome: Outcome) -> Iterator[str]:
         if sum(winner.person not in gone for winner in winners) > 1:
             yield f"{len(winners)} onboardings won {email}"
         calm = all(p.verifies and p.cancel_at is None for p in outcome.case.people)
-        if not winners and calm and not outcome.case.faults:
-            if all(outcome.case.people[i].wrong_tokens < 5 for i in people):
-                yield f"nobody won {email}, and nothing went wrong"
+        careful = all(outcome.case.people[i].wrong_tokens < 5 for i in people)
+        if not winners and calm and careful and not outcome.case.faults:
+            yield f"nobody won {email}, and nothing went wrong"
 
 
 def _locks(world: World) -> Iterator[str]:

@@ -79,6 +79,7 @@ class Run:
         self._mails: dict[str, list[Mail]] = {}
         self._mail_came: dict[str, asyncio.Event] = {}
         self._outcome = Outcome(case, self._world)
+        self._operators: set[asyncio.Task[None]] = set()
         self._injector = Injector(
             self._world,
             list(case.faults),
@@ -132,17 +133,15 @@ class Run:
         came = self._mail_came.setdefault(workflow_id, asyncio.Event())
         await came.wait()
         await asyncio.sleep(5)
-        wrong = 0
         for number in range(person.wrong_tokens):
             fault = await self._verify(workflow_id, f"wrong {number}", "nonsense")
             if fault is None:
                 self._outcome.wrong_answers.append("a wrong token was accepted")
                 return
             locked = fault.reason == Reason.REASON_VERIFICATION_LOCKED
-            wrong += fault.reason == Reason.REASON_TOKEN_WRONG
-            if fault.reason in (Reason.REASON_TOKEN_WRONG, Reason.REASON_VERIFICATION_LOCKED):
-                if locked != (number >= 5):
-                    self._outcome.wrong_answers.append(f"wrong token {number + 1}: {fault}")
+            answered = locked or fault.reason == Reason.REASON_TOKEN_WRONG
+            if answered and locked != (number >= 5):
+                self._outcome.wrong_answers.append(f"wrong token {number + 1}: {fault}")
         for number in range(person.resends):
             await self._resend(workflow_id, number)
         await asyncio.sleep(30)
@@ -198,7 +197,9 @@ class Run:
             blocked = len(progress.tasks) > len(ended.progress.tasks)
             ended.progress = progress
             if blocked:
-                asyncio.create_task(self._resolve(ended.workflow_id, progress))
+                resolving = asyncio.create_task(self._resolve(ended.workflow_id, progress))
+                self._operators.add(resolving)
+                resolving.add_done_callback(self._operators.discard)
 
         return report
 

@@ -236,7 +236,7 @@ def _define_run(cls: type[Operation[Any, Any]], contract: WorkflowContract[Any])
     def __init__(self: Operation[Any, Any], request: Message) -> None:  # noqa: N807
         self._begin(request)
 
-    async def run(self: Operation[Any, Any], request: Message) -> Message:
+    async def run(self: Operation[Any, Message], request: Message) -> Message:
         try:
             return await self._run(request)
         except Fault as fault:

@@ -25,7 +25,7 @@ class RetryFigures:
     def pause(self, attempt: int) -> timedelta:
         """How long to wait after the attempt of that number, from 1."""
         doublings = min(attempt - 1, 30)
-        return min(self.first_pause * 2**doublings, self.longest_pause)
+        return min(self.first_pause * float(2**doublings), self.longest_pause)
 
     def scaled(self, factor: float) -> RetryFigures:
         """The same with every pause multiplied."""

@@ -87,9 +87,7 @@ class UndoTasks:
 class Saga:
     """Runs steps and, when its block ends with an error, undoes them."""
 
-    def __init__(
-        self, tracker: Tracker, tasks: UndoTasks, stopping: Callable[[], bool]
-    ) -> None:
+    def __init__(self, tracker: Tracker, tasks: UndoTasks, stopping: Callable[[], bool]) -> None:
         self._tracker = tracker
         self._tasks = tasks
         self._stopping = stopping
@@ -188,19 +186,20 @@ class Saga:
             return attempt.result()
         task = self._tracker.block(name)
         self._tasks.open(task.task)
-        while not attempt.done():
-            await flow.until(lambda: attempt.done() or self._tasks.decided(task.task))
-            if attempt.done():
-                break
-            decision = self._tasks.take(task.task)
+        while not await self._done_or_decided(attempt, task.task):
             attempt.cancel()
             await asyncio.gather(attempt, return_exceptions=True)
-            if decision == "done":
+            if self._tasks.take(task.task) == "done":
                 break
             attempt = _begin(call, name)
         self._tasks.close(task_id(name))
         self._tracker.unblock(task)
         return None
+
+    async def _done_or_decided(self, attempt: asyncio.Task[None], task: str) -> bool:
+        """Waits for either; whether the undo is done."""
+        await flow.until(lambda: attempt.done() or self._tasks.decided(task))
+        return attempt.done()
 
 
 def _begin(call: Call[Any], name: str) -> asyncio.Task[None]:

@@ -90,7 +90,8 @@ class OnboardUser(Operation[OnboardUserRequest, OnboardUserResponse]):
         return OnboardUserResponse(
             user=user,
             store_ids=[
-                StoreId(store=store, id=answer.id) for store, answer in zip(stores, ids, strict=True)
+                StoreId(store=store, id=answer.id)
+                for store, answer in zip(stores, ids, strict=True)
             ],
             home_uri=home.uri,
             welcome_source=TextSource.TEXT_SOURCE_MODEL
@@ -147,7 +148,9 @@ class OnboardUser(Operation[OnboardUserRequest, OnboardUserResponse]):
         state = self.verification
         expires = state.expire_time = flow.now() + within
         remind: timedelta | None = within / 2
-        await self._mail(saga, user, "send verification e-mail", VerificationKind.VERIFICATION_KIND_FIRST)
+        await self._mail(
+            saga, user, "send verification e-mail", VerificationKind.VERIFICATION_KIND_FIRST
+        )
         self.waiting("Waiting for the e-mail address to be verified.")
         while not state.done:
             left = expires - flow.now()
@@ -242,9 +245,7 @@ def _new_user(request: OnboardUserRequest) -> User:
     return user
 
 
-def _chosen(
-    request: OnboardUserRequest, known: DescribeStoresResponse
-) -> list[Store.ValueType]:
+def _chosen(request: OnboardUserRequest, known: DescribeStoresResponse) -> list[Store.ValueType]:
     """The stores to create in, the authority always among them. Raises: Fault: STORE_DISABLED."""
     if not request.stores:
         return list(known.enabled)

@@ -42,7 +42,9 @@ class Verification:
         if self.done:
             raise Fault(Reason.REASON_ALREADY_VERIFIED)
         if not self._digests:
-            raise Fault(Reason.REASON_VERIFICATION_NOT_READY, "No verification e-mail was sent yet.")
+            raise Fault(
+                Reason.REASON_VERIFICATION_NOT_READY, "No verification e-mail was sent yet."
+            )
 
     def check_unlocked(self) -> None:
         """Raises: Fault: VERIFICATION_LOCKED after too many wrong tokens."""
