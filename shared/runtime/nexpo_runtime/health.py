@@ -26,6 +26,7 @@ _log = logs.get(__name__)
 Check = Callable[[], Awaitable[object]]
 """Returns when all is well; raises when not."""
 
+_NOT_CHECKED = "NOT_CHECKED"
 _TICK = 0.5
 _STALLED = 10.0
 """Seconds without a tick of the event loop after which the process is not alive."""
@@ -45,7 +46,7 @@ class _Entry:
     check: Check
     timeout: float
     required: bool
-    reason: str = "NOT_CHECKED"
+    reason: str = _NOT_CHECKED
 
     @property
     def ok(self) -> bool:
@@ -160,7 +161,7 @@ class Health:
             entry.reason = fault_from(error).name
         metrics.CHECK_UP.labels(entry.name).set(entry.ok)
         if entry.reason != before:
-            log = _log.info if entry.ok else _log.warning
+            log = _log.info if entry.ok or before == _NOT_CHECKED else _log.warning
             log(
                 "check passes" if entry.ok else "check fails", check=entry.name, reason=entry.reason
             )

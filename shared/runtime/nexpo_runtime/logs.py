@@ -239,10 +239,18 @@ def _renderer(terminal: bool) -> Processor:
     return structlog.processors.JSONRenderer(sort_keys=False)
 
 
+def _is_no_retried_call(record: logging.LogRecord) -> bool:
+    """While Temporal is away every poller says so, again and again; the link says it once."""
+    return not record.getMessage().startswith("gRPC call ")
+
+
 def _quieten(settings: Settings) -> None:
     activity.logger.activity_info_on_message = False
     workflow.logger.workflow_info_on_message = False
     logging.getLogger("temporalio").setLevel(settings.temporal_log_level)
+    logging.getLogger("temporalio.core").addFilter(_is_no_retried_call)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    # A workflow that leaves the cache closes its spans in another context: harmless, and often.
+    logging.getLogger("opentelemetry.context").setLevel(logging.CRITICAL)
     logging.captureWarnings(True)

@@ -105,11 +105,11 @@ class Settings(BaseSettings):
 
     enable_temporal: bool = True
     temporal_address: Address = Field(
-        "127.0.0.1:7233",
+        default="127.0.0.1:7233",
         validation_alias=AliasChoices("temporal_address", "temporal_server_url"),
     )
     temporal_namespace: str = "default"
-    temporal_task_queue: str = Field("", pattern=r"^[A-Za-z0-9._-]{0,100}$")
+    temporal_task_queue: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,100}$")
     temporal_cloud_namespace: str = ""
     temporal_cloud_api_key: SecretStr | None = None
     temporal_tls: bool = False
@@ -117,12 +117,12 @@ class Settings(BaseSettings):
     temporal_tls_key: Path | None = None
     temporal_tls_ca: Path | None = None
     temporal_tls_server_name: str = ""
-    temporal_max_concurrent_activities: int = Field(200, ge=1, le=10_000)
-    temporal_max_concurrent_workflows: int = Field(200, ge=2, le=10_000)
-    max_cached_workflows: int = Field(1000, ge=0, le=100_000)
+    temporal_max_concurrent_activities: int = Field(default=200, ge=1, le=10_000)
+    temporal_max_concurrent_workflows: int = Field(default=200, ge=2, le=10_000)
+    max_cached_workflows: int = Field(default=1000, ge=0, le=100_000)
 
-    time_scale: float = Field(1.0, gt=0, le=1)
-    shutdown_timeout: float = Field(20.0, gt=0, le=3600)
+    time_scale: float = Field(default=1.0, gt=0, le=1)
+    shutdown_timeout: float = Field(default=20.0, gt=0, le=3600)
 
     service_token: SecretStr = SecretStr(DEVELOPMENT_SERVICE_TOKEN)
     service_key: SecretStr = SecretStr(DEVELOPMENT_SERVICE_KEY)
@@ -133,7 +133,7 @@ class Settings(BaseSettings):
     grpc_tls_key: Path | None = None
     grpc_tls_ca: Path | None = None
     http_address: Address = "127.0.0.1:0"
-    metrics_port: int = Field(0, ge=0, le=65535)
+    metrics_port: int = Field(default=0, ge=0, le=65535)
     otel_exporter_otlp_endpoint: str = ""
 
     @classmethod
@@ -175,6 +175,13 @@ class Settings(BaseSettings):
     def production(self) -> bool:
         """Whether development's conveniences are off."""
         return self.environment is Environment.PRODUCTION
+
+    @property
+    def temporal_target(self) -> str:
+        """Temporal's address; on Temporal Cloud the namespace's own unless one is set."""
+        if self.temporal_cloud_namespace and "temporal_address" not in self.model_fields_set:
+            return f"{self.temporal_cloud_namespace}.tmprl.cloud:7233"
+        return self.temporal_address
 
     @property
     def namespace(self) -> str:
@@ -242,6 +249,13 @@ class Settings(BaseSettings):
 
     def _tls_problems(self) -> list[str]:
         problems = []
+        if self.temporal_cloud_namespace and not (
+            self.temporal_cloud_api_key or self.temporal_tls_cert
+        ):
+            problems.append(
+                "TEMPORAL_CLOUD_API_KEY: not set, but TEMPORAL_CLOUD_NAMESPACE is; set it, or "
+                "TEMPORAL_TLS_CERT and TEMPORAL_TLS_KEY"
+            )
         for prefix in ("temporal_tls", "grpc_tls"):
             pair = getattr(self, f"{prefix}_cert"), getattr(self, f"{prefix}_key")
             if (pair[0] is None) != (pair[1] is None):

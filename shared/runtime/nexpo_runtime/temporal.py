@@ -45,7 +45,7 @@ async def connect(settings: Settings) -> Client:
     key = settings.temporal_cloud_api_key
     telemetry.configure(settings)
     return await Client.connect(
-        settings.temporal_address,
+        settings.temporal_target,
         namespace=settings.namespace,
         api_key=key.get_secret_value() if key else None,
         tls=_tls(settings),
@@ -158,7 +158,7 @@ class TemporalLink:
             return
         self._known = True
         where = {
-            "address": self._settings.temporal_address,
+            "address": self._settings.temporal_target,
             "namespace": self._settings.namespace,
         }
         if up:

@@ -26,6 +26,8 @@ __all__ = ["Started", "discover", "run_worker", "running_worker"]
 _log = logs.get(__name__)
 
 _HTTP_GRACE = 2.0
+_REPORT_GRACE = 5.0
+"""Seconds to report what was finished, or cancelled, at the very end of the drain."""
 
 
 class Started:
@@ -143,9 +145,10 @@ async def _work(
     finally:
         if poller:
             poller.stop()
-        await asyncio.gather(
-            server.stop(settings.shutdown_timeout), *([polling] if polling else [])
-        )
+        drained = [asyncio.create_task(server.stop(settings.shutdown_timeout))]
+        drained += [polling] if polling else []
+        # Bounded, whatever Temporal does: a hanging one must not keep the process.
+        await asyncio.wait(drained, timeout=settings.shutdown_timeout + _REPORT_GRACE)
 
 
 @contextlib.asynccontextmanager
@@ -185,7 +188,7 @@ def _introduce(
         service=settings.service,
         environment=settings.environment.value,
         queue=settings.queue(queue) if settings.enable_temporal else "none: ENABLE_TEMPORAL=false",
-        temporal=settings.temporal_address if settings.enable_temporal else "off",
+        temporal=settings.temporal_target if settings.enable_temporal else "off",
         encryption="on" if settings.codec_keys else "off: ENCRYPTION_KEYS is not set",
         workflows=[workflow.__name__ for workflow in workflows],
         services=[service.CONTRACT.name for service in services],
