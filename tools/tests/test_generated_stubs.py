@@ -99,7 +99,7 @@ c = PlaceOrderContract
 print(c.name, c.queue, c.deadline, c.request.__name__, c.response.__name__, c.needs_temporal)
 print(*(f"{h.kind}:{h.method}:{h.name}" for h in c.handlers))
 w = WatchStockContract
-print(w.deadline, w.needs_temporal, w.handlers)
+print(w.deadline, w.needs_temporal, w.handlers, w.id)
 """,
     )
 
@@ -109,7 +109,7 @@ print(w.deadline, w.needs_temporal, w.handlers)
         "update:approve_order:nexpo.orders.v1.ApproveOrder"
         " signal:report_shipment:nexpo.orders.v1.ReportShipment"
         " query:quote_order:nexpo.orders.v1.QuoteOrder",
-        "None True ()",
+        "None True () {request_id}",
     ]
 
 
@@ -278,6 +278,28 @@ def test_a_call_with_another_activitys_request_is_a_type_error(
     )
 
     assert 'has incompatible type "ReleaseGoodsRequest"; expected "ReserveGoodsRequest"' in said
+
+
+def test_a_child_workflow_is_typed_by_its_contract_alone(generated: Path, tmp_path: Path) -> None:
+    child = """
+from typing import TypeVar
+from google.protobuf.message import Message
+from nexpo.contract import Executes
+A = TypeVar("A", bound=Message)
+B = TypeVar("B", bound=Message)
+def child(contract: WorkflowContract[Executes[A, B]], request: A) -> B: raise SystemExit
+"""
+    said = types_of(
+        generated,
+        tmp_path,
+        child
+        + "reveal_type(child(PlaceOrderContract, pb.PlaceOrderRequest()))\n"
+        + "child(PlaceOrderContract, pb.GetOrderRequest())\n",
+    )
+
+    right, wrong = said.splitlines()
+    assert 'Revealed type is "nexpo.orders.v1.orders_pb2.PlaceOrderResponse"' in right
+    assert "error:" in wrong
 
 
 def test_generated_modules_are_clean_under_strict(generated: Path, tmp_path: Path) -> None:

@@ -11,13 +11,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from google.protobuf.message import Message
 
 RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT", bound=Message)
-WorkflowT = TypeVar("WorkflowT")
+RequestT_contra = TypeVar("RequestT_contra", bound=Message, contravariant=True)
+ResponseT_co = TypeVar("ResponseT_co", bound=Message, covariant=True)
+WorkflowT_co = TypeVar("WorkflowT_co", covariant=True)
 
 
 class Retry(Enum):
@@ -105,9 +107,21 @@ class Handler:
     response: type[Message]
 
 
+class Executes(Protocol[RequestT_contra, ResponseT_co]):
+    """A workflow that takes one message and ends with another.
+
+    Every workflow's typed shape is one, so a call of a child workflow is typed by
+    its contract alone: `child(contract: WorkflowContract[Executes[A, B]], request:
+    A) -> B`.
+    """
+
+    async def execute(self, request: RequestT_contra, /) -> ResponseT_co:
+        """Runs the operation to its end."""
+
+
 @dataclass(frozen=True)
-class WorkflowContract(Generic[WorkflowT]):
-    """What the contract says of one operation; WorkflowT is its typed shape.
+class WorkflowContract(Generic[WorkflowT_co]):
+    """What the contract says of one operation; WorkflowT_co is its typed shape.
 
     Attributes:
         name: Full name of the RPC, also the Temporal workflow type.
@@ -117,6 +131,7 @@ class WorkflowContract(Generic[WorkflowT]):
         deadline: How long until it undoes itself; None when it is endless.
         handlers: What it must handle besides.
         needs_temporal: Whether only Temporal can run it.
+        id: Template of the last part of its workflow id, over fields of the request.
     """
 
     name: str
@@ -126,6 +141,7 @@ class WorkflowContract(Generic[WorkflowT]):
     deadline: timedelta | None
     handlers: tuple[Handler, ...] = ()
     needs_temporal: bool = False
+    id: str = ""
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,7 @@ def _add_workflow(module: Module, service: Service, start: Method, contract: Con
         arguments.append("handlers=" + _handlers(module, handlers))
     if rule.needs_temporal:
         arguments.append("needs_temporal=True")
+    arguments.append(f'id="{rule.id}"')
     head = f"{start.name}Contract: Final = WorkflowContract[{start.name}Workflow]"
     module.add("", "", *call(head, arguments))
     module.add_doc(start.comment, indent=0)

@@ -27,6 +27,7 @@ CheckHealthContract: Final = WorkflowContract[CheckHealthWorkflow](
     request=health_pb2.CheckHealthRequest,
     response=health_pb2.CheckHealthResponse,
     deadline=timedelta(seconds=30),
+    id="{request_id}",
 )
 """Sends a probe through every queue, each on its own, and reports what came
 back: a partial answer is an answer.

@@ -54,6 +54,7 @@ OnboardUserContract: Final = WorkflowContract[OnboardUserWorkflow](
             response=users_pb2.ResendVerificationResponse,
         ),
     ),
+    id="{request_id}",
 )
 """Creates a user in every store, provisions a home, sends a verification
 e-mail and waits until the address is verified. Whatever fails or expires
@@ -74,6 +75,7 @@ UpdateUserContract: Final = WorkflowContract[UpdateUserWorkflow](
     request=users_pb2.UpdateUserRequest,
     response=users_pb2.User,
     deadline=timedelta(seconds=300),
+    id="{user_id}/{request_id}",
 )
 """Changes a user in every store; undone in all when one fails."""
 
@@ -93,5 +95,6 @@ DeleteUserContract: Final = WorkflowContract[DeleteUserWorkflow](
     request=users_pb2.DeleteUserRequest,
     response=users_pb2.DeleteUserResponse,
     deadline=timedelta(seconds=300),
+    id="{user_id}/{request_id}",
 )
 """Deletes a user, the profile and the home, everywhere."""
