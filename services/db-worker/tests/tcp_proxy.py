@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from types import TracebackType
 from typing import Literal, Self
+from urllib.parse import urlsplit, urlunsplit
 
 Mode = Literal["open", "cut", "silent"]
 
@@ -17,12 +18,26 @@ class TcpProxy:
         port: Where it listens, the same from start to end.
     """
 
+    @classmethod
+    def before(cls, url: str) -> Self:
+        """A proxy before the host and port of a URL that names both."""
+        parts = urlsplit(url)
+        assert parts.hostname
+        assert parts.port
+        return cls(parts.hostname, parts.port)
+
     def __init__(self, host: str, port: int) -> None:
         self.port = 0
         self._target = (host, port)
         self._mode: Mode = "open"
         self._server: asyncio.Server | None = None
         self._links: set[asyncio.Task[None]] = set()
+
+    def through(self, url: str) -> str:
+        """The URL with this proxy in the place of its host and port."""
+        parts = urlsplit(url)
+        login, separator, _ = parts.netloc.rpartition("@")
+        return urlunsplit(parts._replace(netloc=f"{login}{separator}127.0.0.1:{self.port}"))
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)

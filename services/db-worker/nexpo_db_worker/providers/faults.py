@@ -56,7 +56,8 @@ def store_fault(
 
 
 def _report(store: Store.ValueType, reason: Reason.ValueType, cause: BaseException) -> None:
-    code = getattr(cause, "sqlstate", None) or getattr(cause, "code", None)
+    codes = (getattr(cause, name, None) for name in ("sqlstate", "code", "number"))
+    code = next(filter(None, codes), None)
     origin = f"{type(cause).__name__}, code {code}" if code else type(cause).__name__
     now = time.monotonic()
     if now - _logged.get((store, reason, origin), -_REPEAT_S) >= _REPEAT_S:

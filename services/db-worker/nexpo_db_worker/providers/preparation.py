@@ -20,6 +20,7 @@ class Preparation:
             return
         if self._running is None:
             self._running = asyncio.create_task(self._run())
+            self._running.add_done_callback(_seen)
         # Shielded: one caller's time-out must not end what the others wait for.
         await asyncio.shield(self._running)
 
@@ -29,3 +30,9 @@ class Preparation:
             self._done = True
         finally:
             self._running = None
+
+
+def _seen(task: asyncio.Task[None]) -> None:
+    """Everybody who waited may have given up: then nobody is there to see how it ended."""
+    if not task.cancelled():
+        task.exception()

@@ -17,16 +17,6 @@ from user_store_contract import Distant, Dump, UserStoreContract, new_key, new_r
 from nexpo_db_worker.providers.mongodb.database import Database
 from nexpo_db_worker.providers.mongodb.users import MongoUsers
 from nexpo_db_worker.stores import UserStore
-from nexpo_dev.pytest_plugin import MongoAddress
-
-
-@pytest.fixture(scope="session")
-def mongodb_url(mongodb: MongoAddress) -> str:
-    """URL of a database of these tests' own."""
-    parts = urlsplit(mongodb.url)
-    # Direct: a replica set would be reached past the proxy.
-    query = "&".join(part for part in (parts.query, "directConnection=true") if part)
-    return urlunsplit(parts._replace(path=f"/test_{uuid.uuid4().hex}", query=query))
 
 
 @pytest.fixture
@@ -58,12 +48,11 @@ async def dump(client: AsyncIOMotorClient[dict[str, Any]]) -> Dump:
 
 @pytest.fixture
 async def distant(mongodb_url: str) -> AsyncIterator[Distant]:
-    parts = urlsplit(mongodb_url)
-    async with TcpProxy(parts.hostname or "", parts.port or 27017) as proxy:
-        login, separator, _ = parts.netloc.rpartition("@")
-        url = urlunsplit(parts._replace(netloc=f"{login}{separator}127.0.0.1:{proxy.port}"))
-        async with Database.open(url) as database:
-            yield Distant(MongoUsers(database), proxy)
+    async with (
+        TcpProxy.before(mongodb_url) as proxy,
+        Database.open(proxy.through(mongodb_url)) as database,
+    ):
+        yield Distant(MongoUsers(database), proxy)
 
 
 class TestMongoUsers(UserStoreContract):

@@ -39,12 +39,11 @@ async def dump(postgres_url: str) -> Dump:
 
 @pytest.fixture
 async def distant(postgres_url: str) -> AsyncIterator[Distant]:
-    parts = urlsplit(postgres_url)
-    async with TcpProxy(parts.hostname or "", parts.port or 5432) as proxy:
-        login = parts.netloc.rpartition("@")[0]
-        url = urlunsplit(parts._replace(netloc=f"{login}@127.0.0.1:{proxy.port}"))
-        async with Database.open(url) as database:
-            yield Distant(PostgresUsers(database), proxy)
+    async with (
+        TcpProxy.before(postgres_url) as proxy,
+        Database.open(proxy.through(postgres_url)) as database,
+    ):
+        yield Distant(PostgresUsers(database), proxy)
 
 
 class TestPostgresUsers(UserStoreContract):

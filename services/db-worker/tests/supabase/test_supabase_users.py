@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from urllib.parse import urlsplit
@@ -12,6 +11,7 @@ import asyncpg
 import pytest
 from tcp_proxy import TcpProxy
 from user_store_contract import Distant, Dump, UserStoreContract, new_key, new_record, reason_of
+from waiting import until
 
 from nexpo_db_worker.providers.supabase.project import Project
 from nexpo_db_worker.providers.supabase.users import SupabaseUsers
@@ -129,14 +129,18 @@ async def test_a_project_without_its_tables_is_unavailable_until_it_has_them(
     try:
         async with Project.open(supabase.url, supabase.key, None) as project:
             other = SupabaseUsers(project)
-            deadline = time.monotonic() + 10
-            while not (reason := await reason_of(other.claim(tenant, new_key(), "user:1"))):
-                assert time.monotonic() < deadline
-            assert reason == "STORE_UNAVAILABLE"
+
+            async def unavailable() -> bool:
+                reason = await reason_of(other.claim(tenant, new_key(), f"user:{new_key()}"))
+                assert reason in ("", "STORE_UNAVAILABLE")
+                return bool(reason)
+
+            async def available() -> bool:
+                return not await unavailable()
+
+            await until(unavailable)
             await database.execute("ALTER TABLE nexpo_claims_elsewhere RENAME TO nexpo_claims")
-            while await reason_of(other.claim(tenant, new_key(), "user:2")):
-                assert time.monotonic() < deadline
-                await asyncio.sleep(0.05)
+            await until(available)
     finally:
         await database.execute(
             "ALTER TABLE IF EXISTS nexpo_claims_elsewhere RENAME TO nexpo_claims"

@@ -21,6 +21,7 @@ from nexpo_db_worker.providers.sqlstate import reason_of_sqlstate
 _CONNECT_S = 3.0
 _COMMAND_S = 4.0
 _WHOLE_S = 7.0
+_CLOSE_S = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +69,10 @@ class Database:
             try:
                 yield database
             finally:
-                pool.terminate()
+                try:
+                    await asyncio.wait_for(pool.close(), _CLOSE_S)
+                except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                    pool.terminate()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:

@@ -1,0 +1,261 @@
+"""What workflows ask of the databases, on three real ones."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+
+import pytest
+from user_store_contract import changed, new_key, new_record, outcomes, reason_of
+
+from nexpo.data.v1.data_pb2 import (
+    CreateUserRequest,
+    DescribeStoresRequest,
+    EraseUserRequest,
+    ForgetEmailRequest,
+    LockUserRequest,
+    ReleaseEmailRequest,
+    RemoveUserRequest,
+    ReplaceUserRequest,
+    ReserveEmailRequest,
+    UnlockUserRequest,
+)
+from nexpo.users.v1.users_pb2 import Store, User
+from nexpo_db_worker.activities.database import DatabaseActivities
+from nexpo_db_worker.providers import Providers, open_providers
+from nexpo_db_worker.settings import DbSettings
+from nexpo_dev.pytest_plugin import SupabaseAddress
+from nexpo_runtime import activity
+from nexpo_runtime.activity import ActivityContext
+from nexpo_runtime.errors import Fault
+
+STORES = [Store.STORE_POSTGRES, Store.STORE_MONGODB, Store.STORE_SUPABASE]
+
+
+@pytest.fixture
+async def providers(
+    postgres_url: str, mongodb_url: str, supabase: SupabaseAddress
+) -> AsyncIterator[Providers]:
+    settings = DbSettings.load(
+        database_url=postgres_url,
+        enable_mongodb=True,
+        mongodb_url=mongodb_url,
+        enable_supabase=True,
+        supabase_url=supabase.url,
+        supabase_key=supabase.key,
+        supabase_database_url=supabase.database_url,
+    )
+    async with AsyncExitStack() as stack:
+        yield await open_providers(settings, stack)
+
+
+@pytest.fixture
+def db(providers: Providers, tenant: str) -> Iterator[DatabaseActivities]:
+    with activity.within(ActivityContext(tenant, "t/nexpo.users.v1.OnboardUser/1", 1)):
+        yield DatabaseActivities(providers)
+
+
+def an_address() -> str:
+    return f"{uuid.uuid4()}@example.com"
+
+
+async def an_active_user(db: DatabaseActivities, store: Store.ValueType) -> User:
+    record = new_record()
+    record.user.state = User.ACTIVE
+    await db.create_user(CreateUserRequest(key=new_key(), store=store, record=record))
+    return record.user
+
+
+async def test_the_stores_that_are_on_are_told(db: DatabaseActivities) -> None:
+    answer = await db.describe_stores(DescribeStoresRequest())
+    assert list(answer.enabled) == STORES
+    assert answer.authority == Store.STORE_POSTGRES
+
+
+async def test_an_address_is_reserved_once_until_it_is_released(db: DatabaseActivities) -> None:
+    key, email = new_key(), an_address()
+    await db.reserve_email(ReserveEmailRequest(key=key, email=email))
+    await db.reserve_email(ReserveEmailRequest(key=key, email=email))
+    other = ReserveEmailRequest(key=new_key(), email=email)
+    assert await reason_of(db.reserve_email(other)) == "EMAIL_TAKEN"
+    await db.release_email(ReleaseEmailRequest(key=key))
+    again = ReserveEmailRequest(key=key, email=email)
+    assert await reason_of(db.reserve_email(again)) == "FENCED"
+    await db.reserve_email(other)
+
+
+async def test_of_many_reservations_at_once_exactly_one_wins(db: DatabaseActivities) -> None:
+    email = an_address()
+    won, lost = await outcomes(
+        [db.reserve_email(ReserveEmailRequest(key=new_key(), email=email)) for _ in range(10)]
+    )
+    assert len(won) == 1
+    assert lost == ["EMAIL_TAKEN"] * 9
+
+
+@pytest.mark.parametrize("email", ["", "nobody", "Ada@example.com", "zoe\u0308@example.com"])
+async def test_an_address_that_is_not_normalised_is_refused(
+    db: DatabaseActivities, email: str
+) -> None:
+    with pytest.raises(Fault, match="INVALID_ARGUMENT") as caught:
+        await db.reserve_email(ReserveEmailRequest(key=new_key(), email=email))
+    assert [violation.field for violation in caught.value.fields] == ["email"]
+    record = new_record()
+    record.user.email = email
+    create = CreateUserRequest(key=new_key(), store=Store.STORE_POSTGRES, record=record)
+    with pytest.raises(Fault, match="INVALID_ARGUMENT") as caught:
+        await db.create_user(create)
+    assert [violation.field for violation in caught.value.fields] == ["record.user.email"]
+
+
+async def test_an_effect_without_a_key_is_refused(db: DatabaseActivities) -> None:
+    store = Store.STORE_POSTGRES
+    for call in (
+        db.reserve_email(ReserveEmailRequest(email=an_address())),
+        db.release_email(ReleaseEmailRequest()),
+        db.create_user(CreateUserRequest(store=store, record=new_record())),
+        db.remove_user(RemoveUserRequest(store=store)),
+        db.lock_user(LockUserRequest(user_id="1")),
+        db.unlock_user(UnlockUserRequest()),
+        db.forget_email(ForgetEmailRequest(email=an_address())),
+    ):
+        assert await reason_of(call) == "INVALID_ARGUMENT"
+
+
+@pytest.mark.parametrize(
+    ("store", "reason"),
+    [
+        (Store.STORE_SQLSERVER, "STORE_DISABLED"),
+        (Store.STORE_UNSPECIFIED, "INVALID_ARGUMENT"),
+        (99, "INVALID_ARGUMENT"),
+    ],
+)
+async def test_a_store_that_is_off_or_unknown_is_named_as_such(
+    db: DatabaseActivities, store: Store.ValueType, reason: str
+) -> None:
+    record = new_record()
+    for call in (
+        db.create_user(CreateUserRequest(key=new_key(), store=store, record=record)),
+        db.remove_user(RemoveUserRequest(key=new_key(), store=store)),
+        db.replace_user(ReplaceUserRequest(key=new_key(), store=store, user=record.user)),
+        db.erase_user(EraseUserRequest(key=new_key(), store=store, user_id="1")),
+    ):
+        assert await reason_of(call) == reason
+
+
+async def test_a_user_is_created_in_every_store_and_undone_in_all(
+    db: DatabaseActivities, providers: Providers, tenant: str
+) -> None:
+    record = new_record()
+    keys = {store: new_key() for store in STORES}
+
+    async def create(store: Store.ValueType) -> str:
+        request = CreateUserRequest(key=keys[store], store=store, record=record)
+        return (await db.create_user(request)).id
+
+    ids = await asyncio.gather(*(create(store) for store in STORES))
+    assert all(ids)
+    assert await asyncio.gather(*(create(store) for store in STORES)) == ids
+    for store in STORES:
+        found = await providers.get(store).get(tenant, record.user.user_id)
+        assert found.record.user == record.user
+    for store in STORES:
+        await db.remove_user(RemoveUserRequest(key=keys[store], store=store))
+        assert await providers.get(store).page(tenant, None, 10) == []
+        assert await reason_of(create(store)) == "FENCED"
+
+
+async def test_the_password_hash_lies_in_the_authority_only(
+    db: DatabaseActivities, providers: Providers, tenant: str
+) -> None:
+    record = new_record()
+    for store in STORES:
+        await db.create_user(CreateUserRequest(key=new_key(), store=store, record=record))
+    hashes = {
+        store: (await providers.get(store).get(tenant, record.user.user_id)).record.password_hash
+        for store in STORES
+    }
+    assert hashes == {
+        Store.STORE_POSTGRES: record.password_hash,
+        Store.STORE_MONGODB: "",
+        Store.STORE_SUPABASE: "",
+    }
+
+
+async def test_a_user_is_locked_by_one_operation_at_a_time(db: DatabaseActivities) -> None:
+    user = await an_active_user(db, Store.STORE_POSTGRES)
+    mine, theirs = new_key(), new_key()
+    locked = await db.lock_user(LockUserRequest(key=mine, user_id=user.user_id, etag=user.etag))
+    assert locked.user == user
+    assert list(locked.stores) == STORES
+    assert locked.authority == Store.STORE_POSTGRES
+    await db.lock_user(LockUserRequest(key=mine, user_id=user.user_id))
+    other = LockUserRequest(key=theirs, user_id=user.user_id)
+    assert await reason_of(db.lock_user(other)) == "USER_BUSY"
+    await db.unlock_user(UnlockUserRequest(key=theirs))
+    another = LockUserRequest(key=new_key(), user_id=user.user_id)
+    assert await reason_of(db.lock_user(another)) == "USER_BUSY"
+    await db.unlock_user(UnlockUserRequest(key=mine))
+    await db.lock_user(another)
+    late = LockUserRequest(key=mine, user_id=user.user_id)
+    assert await reason_of(db.lock_user(late)) == "FENCED"
+
+
+async def test_only_an_active_user_with_the_expected_etag_is_locked(
+    db: DatabaseActivities,
+) -> None:
+    user = await an_active_user(db, Store.STORE_POSTGRES)
+    pending = new_record()
+    await db.create_user(
+        CreateUserRequest(key=new_key(), store=Store.STORE_POSTGRES, record=pending)
+    )
+    for request, reason in (
+        (LockUserRequest(user_id=user.user_id, etag="other"), "ETAG_MISMATCH"),
+        (LockUserRequest(user_id=pending.user.user_id), "USER_NOT_ACTIVE"),
+        (LockUserRequest(user_id=str(uuid.uuid4())), "USER_NOT_FOUND"),
+        (LockUserRequest(), "INVALID_ARGUMENT"),
+    ):
+        request.key = new_key()
+        assert await reason_of(db.lock_user(request)) == reason
+        await db.unlock_user(UnlockUserRequest(key=request.key))
+    await db.lock_user(LockUserRequest(key=new_key(), user_id=user.user_id))
+
+
+async def test_a_change_is_written_and_a_missing_record_may_be_passed_over(
+    db: DatabaseActivities, providers: Providers, tenant: str
+) -> None:
+    user = await an_active_user(db, Store.STORE_MONGODB)
+    after = changed(user, "Ada King")
+    request = ReplaceUserRequest(
+        key=new_key(), store=Store.STORE_MONGODB, user=after, expected_etags=[user.etag]
+    )
+    assert not (await db.replace_user(request)).missing
+    assert not (await db.replace_user(request)).missing
+    found = await providers.get(Store.STORE_MONGODB).get(tenant, user.user_id)
+    assert found.record.user == after
+    request.store = Store.STORE_SUPABASE
+    assert await reason_of(db.replace_user(request)) == "USER_NOT_FOUND"
+    request.allow_missing = True
+    assert (await db.replace_user(request)).missing
+
+
+async def test_a_deleted_users_address_is_free_and_a_late_retry_takes_it_from_nobody(
+    db: DatabaseActivities, providers: Providers, tenant: str
+) -> None:
+    email = an_address()
+    record = new_record(email)
+    await db.reserve_email(ReserveEmailRequest(key=new_key(), email=email))
+    create = CreateUserRequest(key=new_key(), store=Store.STORE_POSTGRES, record=record)
+    await db.create_user(create)
+    erase = EraseUserRequest(store=Store.STORE_POSTGRES, user_id=record.user.user_id)
+    await db.erase_user(erase)
+    await db.erase_user(erase)
+    forget = ForgetEmailRequest(key=new_key(), email=email)
+    await db.forget_email(forget)
+    await db.reserve_email(ReserveEmailRequest(key=new_key(), email=email))
+    await db.forget_email(forget)
+    third = ReserveEmailRequest(key=new_key(), email=email)
+    assert await reason_of(db.reserve_email(third)) == "EMAIL_TAKEN"
+    assert await providers.authority.page(tenant, None, 10) == []

@@ -1,0 +1,91 @@
+"""The settings name everything that is wrong at once, and no secret."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import SecretStr
+
+from nexpo_db_worker.settings import DbSettings, StoreName
+from nexpo_runtime.settings import SettingsError
+
+POSTGRES = "postgresql://u:p@127.0.0.1:5432/db"
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for field in DbSettings.model_fields:
+        monkeypatch.delenv(field.upper(), raising=False)
+
+
+def problems(**overrides: object) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        DbSettings.load(**overrides)
+    return caught.value.problems
+
+
+def test_a_database_url_is_all_that_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", POSTGRES)
+    settings = DbSettings.load()
+    assert settings.authority_store is StoreName.POSTGRES
+    assert [name for name in StoreName if settings.enabled(name)] == [StoreName.POSTGRES]
+    assert "u:p" not in repr(settings)
+
+
+def test_every_missing_variable_of_every_store_is_listed() -> None:
+    found = problems(
+        enable_mongodb=True, enable_cosmosdb=True, enable_sqlserver=True, enable_supabase=True
+    )
+    assert [problem.split(":")[0] for problem in found] == [
+        "DATABASE_URL",
+        "MONGODB_URL",
+        "COSMOSDB_URL",
+        "COSMOSDB_KEY",
+        "SQLSERVER_URL",
+        "SUPABASE_URL",
+        "SUPABASE_KEY",
+    ]
+
+
+def test_the_authority_must_be_switched_on() -> None:
+    found = problems(authority_store="mongodb", database_url=SecretStr(POSTGRES))
+    assert len(found) == 1
+    assert found[0].startswith("AUTHORITY_STORE: mongodb decides, but ENABLE_MONGODB is false")
+
+
+def test_an_authority_that_does_not_exist_is_refused() -> None:
+    assert problems(authority_store="oracle", database_url=SecretStr(POSTGRES))[0].startswith(
+        "AUTHORITY_STORE:"
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("database_url", "mysql://secret@h/db"),
+        ("database_url", "secret"),
+        ("mongodb_url", "http://secret"),
+        ("sqlserver_url", "postgresql://secret@h/db"),
+        ("supabase_url", "secret.example.com"),
+        ("supabase_url", "http://[secret"),
+    ],
+)
+def test_a_wrong_url_is_named_but_not_shown(field: str, value: str) -> None:
+    overrides = {"database_url": SecretStr(POSTGRES), field: SecretStr(value)}
+    found = problems(**overrides)
+    assert len(found) == 1
+    assert found[0].startswith(f"{field.upper()}: not a URL of the form")
+    assert "secret" not in found[0]
+
+
+def test_a_key_in_clear_text_is_refused_in_production() -> None:
+    found = problems(
+        environment="production",
+        service_token=SecretStr("t" * 32),
+        service_key=SecretStr("k" * 32),
+        enable_temporal=False,
+        database_url=SecretStr(POSTGRES),
+        enable_supabase=True,
+        supabase_url=SecretStr("http://project.example.com"),
+        supabase_key=SecretStr("key"),
+    )
+    assert found == ["SUPABASE_URL: http:// would show the key to the network; use https://"]
