@@ -88,14 +88,17 @@ class Server:
         if fault is not None and fault.moment == "before":
             await fault.strike()
         self._auth.check(request.method, request.kind, request.link, request.headers)
+        try:
+            return await self._perform(request, http.host)
+        finally:
+            if fault is not None and fault.moment == "after":
+                await fault.strike()
+
+    async def _perform(self, request: Request, host: str) -> Answer:
         if request.operation == "account":
-            answer = Answer(200, _account(http.host))
-        else:
-            loop = asyncio.get_running_loop()
-            answer = await loop.run_in_executor(self._thread, self._operations.run, request)
-        if fault is not None and fault.moment == "after":
-            await fault.strike()
-        return answer
+            return Answer(200, _account(host))
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._operations.run, request)
 
 
 def _respond(status: int, body: bytes, headers: dict[str, str], activity: str) -> web.Response:
