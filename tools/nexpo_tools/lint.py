@@ -10,23 +10,35 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-from mypy.find_sources import create_source_list
-from mypy.options import Options
-
 from nexpo_tools import buf
 from nexpo_tools.generate import ROOT, GenerationError, drift, generate
 from nexpo_tools.workflow_rules import check_workflows
 
-# Generated code has no style and no types of its own to check but the stubs'.
-_TYPED = ("conftest.py", "shared/runtime", "services", "clients/cli", "dev", "tests", "tools")
-_TYPED_GENERATED = ("shared/contracts/nexpo",)
+_SOURCES = (
+    "conftest.py",
+    "shared/runtime/nexpo_*",
+    "services/*/nexpo_*",
+    "clients/cli/nexpo_*",
+    "dev/nexpo_*",
+    "tools/nexpo_*",
+)
+# Generated, but by templates of this workspace.
+_GENERATED = ("shared/contracts/nexpo",)
+_TESTS = (
+    "shared/*/tests",
+    "services/*/tests",
+    "clients/*/tests",
+    "dev/tests",
+    "tools/tests",
+    "tests",
+    "bench",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +50,12 @@ class Verdict:
     seconds: float
 
 
+Check = Callable[[], str]
+
+
 def main() -> None:
     """Runs every check; exits with 1 when one found something."""
-    alongside: dict[str, Callable[[], str]] = {
+    alongside: dict[str, Check] = {
         "format": lambda: _run("ruff", "format", "--check", "--quiet", "--diff", "."),
         "ruff": lambda: _run("ruff", "check", "--quiet", "."),
         "buf lint": lambda: buf.lint(ROOT),
@@ -49,28 +64,42 @@ def main() -> None:
         "imports": lambda: _run("lint-imports", "--cache-dir", ".cache/import-linter"),
         "workflows": lambda: "\n".join(map(str, check_workflows(ROOT))),
     }
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        types = pool.submit(_verdict, "mypy", _mypy)
-        others = [pool.submit(_verdict, name, check) for name, check in alongside.items()]
-        verdicts = [future.result() for future in (*others, types)]
+    sys.exit(report(run_checks(alongside, {"mypy": _mypy})))
+
+
+def run_checks(*lanes: dict[str, Check]) -> list[Verdict]:
+    """Runs the lanes side by side, the checks of a lane one after the other."""
+    with ThreadPoolExecutor(max_workers=len(lanes)) as pool:
+        done = pool.map(lambda lane: [_verdict(*check) for check in lane.items()], lanes)
+        return [verdict for verdicts in done for verdict in verdicts]
+
+
+def report(verdicts: list[Verdict]) -> int:
+    """Prints every verdict, then what failed in full; returns the exit code."""
     for verdict in verdicts:
         word = "FAILED" if verdict.findings else "ok"
         print(f"{verdict.name:<14}{word:<8}{verdict.seconds:5.1f} s")
     failed = [verdict for verdict in verdicts if verdict.findings]
     for verdict in failed:
         print(f"\n--- {verdict.name}\n{verdict.findings}")
-    sys.exit(1 if failed else 0)
+    return 1 if failed else 0
 
 
-def _verdict(name: str, check: Callable[[], str]) -> Verdict:
+def _verdict(name: str, check: Check) -> Verdict:
     start = monotonic()
-    return Verdict(name, check(), monotonic() - start)
+    try:
+        findings = check()
+    except Exception as error:
+        # One check that cannot run, such as a tool that is missing, hides no other.
+        findings = f"could not run: {type(error).__name__}: {error}"
+    return Verdict(name, findings, monotonic() - start)
 
 
-def _run(program: str, *arguments: str) -> str:
+def _run(program: str, *arguments: str, **environment: str) -> str:
     done = subprocess.run(
         [str(Path(sysconfig.get_path("scripts")) / program), *arguments],
         cwd=ROOT,
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -91,38 +120,37 @@ def _drift() -> str:
 
 
 def _mypy() -> str:
-    findings = []
-    for files in mypy_rounds(ROOT):
-        findings.append(_run("mypy", "--cache-dir", ".cache/mypy", "--no-error-summary", *files))
-    return "\n".join(filter(None, findings))
+    return "\n".join(filter(None, (_types_of(run) for run in type_runs(ROOT))))
 
 
-def mypy_rounds(root: Path) -> Iterable[list[str]]:
-    """Splits what mypy must see so that no round holds two modules of one name.
+@dataclass(frozen=True, slots=True)
+class TypeRun:
+    """One run of mypy: what it checks, and a folder whose modules it also finds."""
 
-    Tests of different services may have the same module name, as every
-    conftest.py does, and mypy refuses to see two at once.
+    paths: tuple[str, ...]
+    base: str = ""
+
+
+def type_runs(root: Path) -> list[TypeRun]:
+    """How mypy sees all the code that is written by hand, and the generated stubs.
+
+    Each folder of tests is a run of its own: tests of different packages have
+    modules of one name, as every conftest.py is, and mypy takes a name once.
     """
-    options = Options()
-    options.namespace_packages = options.explicit_package_bases = True
-    options.mypy_path = [str(root / base) for base in _bases(root)]
-    paths = [str(root / p) for p in (*_TYPED, *_TYPED_GENERATED) if (root / p).exists()]
-    rounds: list[dict[str, str]] = []
-    for source in create_source_list(paths, options):
-        if source.path is None or "node_modules" in source.path:
-            continue
-        free = next((seen for seen in rounds if source.module not in seen), None)
-        if free is None:
-            rounds.append(free := {})
-        free[source.module] = os.path.relpath(source.path, root)
-    return [list(seen.values()) for seen in rounds]
+    patterns = (*_SOURCES, *_GENERATED)
+    sources = sorted(str(path.relative_to(root)) for p in patterns for path in root.glob(p))
+    tests = sorted(path.relative_to(root) for p in _TESTS for path in root.glob(p))
+    runs = [TypeRun(tuple(sources))]
+    for folder in tests:
+        if any((root / folder).rglob("*.py")):
+            # Seen from its parent: a relative import among tests stays in the folder.
+            runs.append(TypeRun((str(folder),), str(folder.parent)))
+    return runs
 
 
-def _bases(root: Path) -> list[str]:
-
-    settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
-    path: str = settings["tool"]["mypy"]["mypy_path"]
-    return path.split(":")
+def _types_of(run: TypeRun) -> str:
+    arguments = ("--cache-dir", ".cache/mypy", "--no-error-summary", *run.paths)
+    return _run("mypy", *arguments, MYPYPATH=str(ROOT / run.base) if run.base else "")
 
 
 if __name__ == "__main__":
