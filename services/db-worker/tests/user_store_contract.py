@@ -1,11 +1,13 @@
 """What every UserStore must do; each provider's tests subclass it.
 
-A provider's test module gives three fixtures and one class:
+A provider's test module gives four fixtures and one class:
 
     @pytest.fixture
     async def store(...) -> AsyncIterator[UserStore]: ...   # open and migrated
     @pytest.fixture
     async def dump(...) -> Dump: ...      # all that the database keeps of a tenant, as text
+    @pytest.fixture
+    async def age(...) -> Age: ...        # makes a tenant's tombstones 8 days old
     @pytest.fixture
     async def distant(...) -> AsyncIterator[Distant]: ...   # a store behind a TcpProxy
 
@@ -36,6 +38,7 @@ from nexpo_runtime.errors import Fault
 
 T = TypeVar("T")
 Dump = Callable[[str], Awaitable[str]]
+Age = Callable[[str], Awaitable[None]]
 BORN = datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)
 PATIENCE_S = 9.0  # less than the 10 s that an attempt of an activity may take
 
@@ -453,24 +456,31 @@ class ReadContract:
         assert await live(store, other) == []
         assert theirs.record.user.user_id != user_id
 
-    async def test_the_purge_takes_old_tombstones_only(self, store: UserStore, tenant: str) -> None:
-        await store.create(tenant, new_key(), new_record())
+    async def test_the_purge_takes_old_tombstones_only(
+        self, store: UserStore, tenant: str, age: Age
+    ) -> None:
+        week_ago = datetime.now(UTC) - timedelta(days=7)
+        created = await store.create(tenant, new_key(), new_record())
         assert await store.claim(tenant, new_key(), "user:1")
-        keys = [new_key() for _ in range(3)]
-        for key in keys:
+        old = [new_key() for _ in range(3)]
+        for key in old:
             await store.remove(tenant, key)
-        await store.release(tenant, keys[0] + "/lock")
-        await store.purge(datetime.now(UTC) - timedelta(minutes=5))
-        assert await reason_of(store.create(tenant, keys[0], new_record())) == "FENCED"
-        assert await reason_of(store.claim(tenant, keys[0] + "/lock", "user:2")) == "FENCED"
+            await store.release(tenant, key + "/lock")
+        await age(tenant)
+        young = new_key()
+        await store.remove(tenant, young)
+        await store.release(tenant, young + "/lock")
         purged = 0
-        while count := await store.purge(datetime.now(UTC) + timedelta(minutes=5)):
+        while count := await store.purge(week_ago):
             purged += count
-        assert purged >= 4
-        assert len(await live(store, tenant)) == 1
+        assert purged >= 6
+        assert await live(store, tenant) == [created]
         assert not await store.claim(tenant, new_key(), "user:1")
-        assert await store.claim(tenant, keys[0] + "/lock", "user:2")
-        await store.create(tenant, keys[0], new_record())
+        assert await reason_of(store.create(tenant, young, new_record())) == "FENCED"
+        assert await reason_of(store.claim(tenant, young + "/lock", "user:2")) == "FENCED"
+        for key in old:
+            assert await store.claim(tenant, key + "/lock", f"user:{key}")
+            await store.create(tenant, key, new_record())
 
     @pytest.mark.parametrize(
         "name",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from azure.cosmos.aio import CosmosClient
 from cosmosdb.place import Place
 from tcp_proxy import TcpProxy
-from user_store_contract import Distant, Dump, UserStoreContract
+from user_store_contract import Age, Distant, Dump, UserStoreContract
 
 from nexpo_db_worker.providers.cosmosdb import open_cosmosdb
+from nexpo_db_worker.providers.cosmosdb.documents import time_text
 from nexpo_db_worker.stores import UserStore
 
 
@@ -35,6 +37,22 @@ async def dump(cosmos_place: Place, admin: CosmosClient) -> Dump:
         return "\n".join(texts)
 
     return everything
+
+
+@pytest.fixture
+async def age(cosmos_place: Place, admin: CosmosClient) -> Age:
+    database = admin.get_database_client(cosmos_place.database)
+
+    async def eight_days(tenant: str) -> None:
+        past = time_text(datetime.now(UTC) - timedelta(days=8))
+        for name in ("users", "claims"):
+            container = database.get_container_client(name)
+            items = container.query_items("SELECT * FROM c", partition_key=tenant)
+            async for item in items:
+                if "removed_time" in item:
+                    await container.replace_item(item["id"], {**item, "removed_time": past})
+
+    return eight_days
 
 
 @pytest.fixture

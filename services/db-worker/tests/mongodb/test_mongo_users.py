@@ -6,13 +6,22 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
 from tcp_proxy import TcpProxy
-from user_store_contract import Distant, Dump, UserStoreContract, new_key, new_record, reason_of
+from user_store_contract import (
+    Age,
+    Distant,
+    Dump,
+    UserStoreContract,
+    new_key,
+    new_record,
+    reason_of,
+)
 
 from nexpo_db_worker.providers.mongodb.database import Database
 from nexpo_db_worker.providers.mongodb.users import MongoUsers
@@ -44,6 +53,18 @@ async def dump(client: AsyncIOMotorClient[dict[str, Any]]) -> Dump:
         )
 
     return everything
+
+
+@pytest.fixture
+async def age(client: AsyncIOMotorClient[dict[str, Any]]) -> Age:
+    async def eight_days(tenant: str) -> None:
+        for name in ("users", "claims"):
+            await client.get_default_database()[name].update_many(
+                {"tenant": tenant, "live": False},
+                {"$set": {"removed_time": datetime.now(UTC) - timedelta(days=8)}},
+            )
+
+    return eight_days
 
 
 @pytest.fixture

@@ -10,7 +10,15 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 from tcp_proxy import TcpProxy
-from user_store_contract import Distant, Dump, UserStoreContract, new_key, new_record, reason_of
+from user_store_contract import (
+    Age,
+    Distant,
+    Dump,
+    UserStoreContract,
+    new_key,
+    new_record,
+    reason_of,
+)
 
 from nexpo_db_worker.providers.postgres.database import Database
 from nexpo_db_worker.providers.postgres.users import PostgresUsers
@@ -35,6 +43,23 @@ async def dump(postgres_url: str) -> Dump:
         return f"{users} {claims}"
 
     return everything
+
+
+@pytest.fixture
+async def age(postgres_url: str) -> Age:
+    async def eight_days(tenant: str) -> None:
+        connection = await asyncpg.connect(postgres_url)
+        try:
+            for table in ("nexpo_users", "nexpo_claims"):
+                await connection.execute(
+                    f"UPDATE {table} SET removed_time = now() - interval '8 days'"
+                    " WHERE tenant = $1 AND removed_time IS NOT NULL",
+                    tenant,
+                )
+        finally:
+            await connection.close()
+
+    return eight_days
 
 
 @pytest.fixture

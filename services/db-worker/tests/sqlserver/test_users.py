@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from tcp_proxy import TcpProxy
-from user_store_contract import Distant, Dump, UserStoreContract
+from user_store_contract import Age, Distant, Dump, UserStoreContract
 
 from nexpo_db_worker.providers.sqlserver import open_sqlserver
 from nexpo_db_worker.providers.sqlserver.connection import Connection, Target
@@ -35,6 +36,24 @@ async def dump(sqlserver: SqlServerAddress) -> Dump:
             connection.close()
 
     return lambda tenant: asyncio.to_thread(read, tenant)
+
+
+@pytest.fixture
+async def age(sqlserver: SqlServerAddress) -> Age:
+    def write(tenant: str) -> None:
+        connection = Connection(Target.parse(sqlserver.url))
+        try:
+            for table in ("dbo.nexpo_users", "dbo.nexpo_claims"):
+                connection.execute(
+                    f"UPDATE {table} SET tombstone_time = %(past)s"
+                    " WHERE tenant = %(t)s AND tombstone = 1",
+                    t=tenant,
+                    past=datetime.now(UTC).replace(tzinfo=None) - timedelta(days=8),
+                )
+        finally:
+            connection.close()
+
+    return lambda tenant: asyncio.to_thread(write, tenant)
 
 
 @pytest.fixture

@@ -10,7 +10,15 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 from tcp_proxy import TcpProxy
-from user_store_contract import Distant, Dump, UserStoreContract, new_key, new_record, reason_of
+from user_store_contract import (
+    Age,
+    Distant,
+    Dump,
+    UserStoreContract,
+    new_key,
+    new_record,
+    reason_of,
+)
 from waiting import until
 
 from nexpo_db_worker.providers.supabase.project import Project
@@ -40,6 +48,19 @@ async def dump(database: asyncpg.Connection) -> Dump:
         return f"{users} {claims}"
 
     return everything
+
+
+@pytest.fixture
+async def age(database: asyncpg.Connection) -> Age:
+    async def eight_days(tenant: str) -> None:
+        for table in ("nexpo_users", "nexpo_claims"):
+            await database.execute(
+                f"UPDATE {table} SET removed_time = now() - interval '8 days'"
+                " WHERE tenant = $1 AND removed_time IS NOT NULL",
+                tenant,
+            )
+
+    return eight_days
 
 
 @pytest.fixture
