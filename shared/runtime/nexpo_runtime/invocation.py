@@ -117,4 +117,5 @@ def _report(error: Exception, fault: Fault) -> None:
     if error is not fault and fault.name == "INTERNAL":
         _log.error("call failed by a bug", exc_info=error)
     else:
-        _log.warning("call failed", reason=fault.name, exc_info=error.__cause__)
+        log = _log.warning if fault.entry.retryable else _log.info
+        log("call failed", reason=fault.name, exc_info=error.__cause__)

@@ -244,11 +244,17 @@ def _is_no_retried_call(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith("gRPC call ")
 
 
+def _is_no_failed_activity(record: logging.LogRecord) -> bool:
+    """A failed call is told by invocation.py, with its reason."""
+    return not hasattr(record, "__temporal_error_identifier")
+
+
 def _quieten(settings: Settings) -> None:
     activity.logger.activity_info_on_message = False
     workflow.logger.workflow_info_on_message = False
     logging.getLogger("temporalio").setLevel(settings.temporal_log_level)
     logging.getLogger("temporalio.core").addFilter(_is_no_retried_call)
+    logging.getLogger("temporalio.activity").addFilter(_is_no_failed_activity)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     # A workflow that leaves the cache closes its spans in another context: harmless, and often.

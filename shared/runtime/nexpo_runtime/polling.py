@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from temporalio.client import Client
-from temporalio.service import RPCError
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
@@ -17,7 +16,7 @@ from .failures import worker_unavailable
 from .invocation import Service
 from .metrics import POLLING
 from .settings import Settings
-from .temporal import TemporalLink
+from .temporal import TemporalLink, why
 from .temporal_engine import use_temporal
 from .tenant import Signer
 
@@ -75,13 +74,15 @@ class QueuePoller:
         """Polls until `stop`; then lets what it took finish, within SHUTDOWN_TIMEOUT."""
         pause = _FIRST_PAUSE
         while client := await self._client():
-            self._worker = self._make(client)
             try:
+                self._worker = self._make(client)
                 await self._poll(self._worker)
-            except (RPCError, RuntimeError) as error:
-                _log.warning("polling broke off", queue=self.queue, why=type(error).__name__)
+            except Exception as error:  # whatever it is, polling again is the only cure
+                _log.error("polling broke off", queue=self.queue, why=why(error))
                 await self._wait(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
+                # A client refuses a second worker for the queue as long as it knows the first.
+                self._link.renew()
             finally:
                 self._worker = None
                 POLLING.labels(self.queue).set(0)

@@ -145,9 +145,9 @@ class WorkerServer:
     def _authenticate(self, metadata: Mapping[str, str]) -> None:
         if self._settings.grpc_tls_ca is not None:
             return  # The handshake has verified the client's certificate.
-        expected = f"Bearer {self._settings.service_token.get_secret_value()}"
-        given = metadata.get("authorization", "")
-        if not hmac.compare_digest(given.encode(), expected.encode()):
+        given = metadata.get("authorization", "").encode()
+        expected = [f"Bearer {token}".encode() for token in self._settings.service_tokens]
+        if not any(hmac.compare_digest(given, token) for token in expected):
             raise Fault(Reason.REASON_UNAUTHENTICATED, "The call carries no valid service token.")
 
 

@@ -194,6 +194,12 @@ class Settings(BaseSettings):
         parts = self.service_key.get_secret_value().split(",")
         return tuple(part.strip().encode() for part in parts if part.strip())
 
+    @property
+    def service_tokens(self) -> tuple[str, ...]:
+        """Tokens of the workers' gRPC: the first is sent, all are accepted: "new,old"."""
+        parts = self.service_token.get_secret_value().split(",")
+        return tuple(part.strip() for part in parts if part.strip())
+
     @functools.cached_property
     def codec_keys(self) -> Mapping[str, bytes]:
         """Encryption keys by id, in order: the first encrypts, all decrypt.
@@ -276,8 +282,12 @@ class Settings(BaseSettings):
 
     def _key_problems(self) -> list[str]:
         problems = []
-        if not self.service_keys:
-            problems.append("SERVICE_KEY: empty; set a random value (openssl rand -base64 32)")
+        for name, values in (
+            ("SERVICE_KEY", self.service_keys),
+            ("SERVICE_TOKEN", self.service_tokens),
+        ):
+            if not values:
+                problems.append(f"{name}: empty; set a random value (openssl rand -base64 32)")
         try:
             _ = self.codec_keys
         except ValueError as error:

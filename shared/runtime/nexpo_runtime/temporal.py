@@ -28,8 +28,6 @@ _PROBE_TIMEOUT = timedelta(seconds=2)
 _CONNECT_TIMEOUT = timedelta(seconds=3)
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 2.0
-_UNREACHABLE = (RPCError, RuntimeError, OSError, TimeoutError)
-"""What the SDK raises when it cannot connect (RuntimeError) or call."""
 
 
 async def connect(settings: Settings) -> Client:
@@ -121,12 +119,18 @@ class TemporalLink:
         """A call failed: have a look now, not at the next round."""
         self._wake.set()
 
+    def renew(self) -> None:
+        """Makes a new connection for whoever asks next; calls under way keep the old one."""
+        self._client = None
+        self._up.clear()
+        self.suspect()
+
     async def _keep(self) -> None:
         pause = _FIRST_PAUSE
         while True:
             try:
                 await self._probe()
-            except _UNREACHABLE as error:
+            except Exception as error:  # also a TLS file that is none: it may be mended
                 self._note(up=False, error=error)
                 pause = min(pause * 2, _LONGEST_PAUSE)
             else:
@@ -169,13 +173,13 @@ class TemporalLink:
             TEMPORAL_LOST.inc()
             _log.warning(
                 "temporal cannot be reached; trying again until it answers",
-                why=_why(error),
+                why=why(error),
                 **where,
             )
 
 
-def _why(error: BaseException | None) -> str:
-    """The SDK's text, first line: it names addresses and states, no data."""
+def why(error: BaseException | None) -> str:
+    """First line of the text of an error of the SDK: addresses and states, no data."""
     if isinstance(error, RPCError):
         return f"{error.status.name}: {error.message}"[:200]
     if isinstance(error, TimeoutError):

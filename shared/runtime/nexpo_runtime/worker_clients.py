@@ -57,7 +57,7 @@ class WorkerClients:
 
     def __init__(self, settings: Settings, addresses: Mapping[str, Sequence[str]]) -> None:
         self._signer = Signer(settings.service_keys)
-        self._authorization = f"Bearer {settings.service_token.get_secret_value()}"
+        self._authorization = f"Bearer {settings.service_tokens[0]}"
         credentials = _channel_credentials(settings)
         self._workers = {
             worker: _Replicas([_channel(replica, credentials) for replica in replicas])

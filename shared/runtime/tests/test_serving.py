@@ -106,6 +106,14 @@ async def test_without_token_and_signed_tenant_nothing_runs(
     assert service.refusals == 0
 
 
+async def test_an_old_token_is_accepted_while_it_is_rotated(service: SampleService) -> None:
+    old, both = plain(service_token="old-token"), plain(service_token="new-token, old-token")
+    async with serving(both, service) as server:
+        for settings in (old, both):
+            async with clients(settings, server.port) as workers:
+                assert (await call(workers, READ)).service == TENANT
+
+
 async def test_a_fault_arrives_whole(service: SampleService) -> None:
     settings = plain()
     service.error = Fault(

@@ -15,6 +15,7 @@ from typing import ClassVar
 import pytest
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.converter import DataConverter
+from temporalio.worker import Worker
 
 from nexpo.contract import Method, ServiceContract
 from nexpo.errors.v1.errors_pb2 import Reason
@@ -23,6 +24,7 @@ from nexpo_dev import servers
 from nexpo_runtime.discovery import discover
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.failures import fault_from
+from nexpo_runtime.polling import QueuePoller
 from nexpo_runtime.settings import Environment, Settings
 from nexpo_runtime.temporal import TemporalLink, connect
 from nexpo_runtime.worker import Started, running_worker
@@ -186,6 +188,28 @@ async def test_a_worker_waits_for_temporal_and_survives_its_loss(tmp_path: Path)
             assert (await (await begin(client, settings, "greet-2")).result()).service == TENANT
     finally:
         await temporal.kill()
+
+
+async def test_polling_that_breaks_off_begins_again_on_a_new_connection(
+    settings: Settings, service: SampleService
+) -> None:
+    occupied = await connect(settings)
+    # The SDK refuses a second worker for one queue on one client: polling breaks off at once.
+    first = Worker(occupied, task_queue=settings.queue(QUEUE), workflows=[Sample])
+    given = [occupied]
+
+    async def connector(settings: Settings) -> Client:
+        return given.pop() if given else await connect(settings)
+
+    async with TemporalLink(settings, connector) as link:
+        poller = QueuePoller(settings, link, queue=QUEUE, workflows=[Sample], services=[service])
+        running = asyncio.create_task(poller.run())
+        await eventually(lambda: poller.polling)
+        assert (await (await begin(await connect(settings), settings, "greet-1")).result()).attempt
+        poller.stop()
+        await running
+    assert not given
+    assert not first.is_running
 
 
 async def test_the_link_fails_fast_while_temporal_is_away(tmp_path: Path) -> None:
