@@ -92,6 +92,7 @@ class Tracker:
         if name not in self._steps:
             self.begin(name, target)
         self._steps[name].state = Step.UNDOING
+        self._steps[name].ClearField("end_time")
         self._changed()
 
     def undone(self, name: str) -> None:
@@ -103,7 +104,9 @@ class Tracker:
         task = self.progress.tasks.add(task=task_id(step), operation=self.operation, step=step)
         task.create_time.FromDatetime(flow.now())
         self._steps[step].state = Step.UNDO_BLOCKED
-        self.state(Progress.UNDO_BLOCKED, f"Undoing '{step}' needs a human; it goes on being retried.")
+        self.state(
+            Progress.UNDO_BLOCKED, f"Undoing '{step}' needs a human; it goes on being retried."
+        )
         return task
 
     def unblock(self, task: OperationTask) -> None:

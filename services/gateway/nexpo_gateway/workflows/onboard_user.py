@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
-from nexpo.contract import Call, Retry
 from nexpo.ai.v1.ai_pb2 import WriteWelcomeRequest
 from nexpo.ai.v1.ai_temporal import ai_activities as ai
 from nexpo.cloud.v1.cloud_pb2 import CreateHomeRequest, CreateHomeResponse, RemoveHomeRequest
 from nexpo.cloud.v1.cloud_temporal import cloud_activities as cloud
+from nexpo.contract import Call, Retry
 from nexpo.data.v1.data_pb2 import (
     CreateUserRequest,
     CreateUserResponse,
@@ -78,11 +79,11 @@ class OnboardUser(Operation[OnboardUserRequest, OnboardUserResponse]):
                 undo=db.release_email(ReleaseEmailRequest()),
                 target=store_name(known.authority),
             )
-            ids = await saga.all(
+            steps: list[SagaStep[Any]] = [
                 _create(saga, store, user, request.password if store == known.authority else "")
                 for store in stores
-            )
-            home = await _provision(saga, user)
+            ]
+            *ids, home = await saga.all([*steps, _provision(saga, user)])
             text = await self._welcome_text(saga, user, request)
             await self._verified(saga, user, request)
             await self._activated(saga, stores, user, request)
@@ -273,8 +274,8 @@ def _create(
     )
 
 
-async def _provision(saga: Saga, user: User) -> CreateHomeResponse:
-    return await saga.step(
+def _provision(saga: Saga, user: User) -> SagaStep[CreateHomeResponse]:
+    return saga.step(
         "provision home",
         cloud.create_home(CreateHomeRequest(user_id=user.user_id)),
         undo=cloud.remove_home(RemoveHomeRequest(user_id=user.user_id)),
