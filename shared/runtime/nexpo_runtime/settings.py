@@ -27,6 +27,9 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from .settings_errors import SettingsError as SettingsError
+from .settings_errors import field_of, problem
+
 DEVELOPMENT_SERVICE_TOKEN = "nexpo-development-service-token"
 DEVELOPMENT_SERVICE_KEY = "nexpo-development-service-key"
 """Known to everyone, so refused in production; they let a laptop start with nothing set."""
@@ -40,18 +43,6 @@ class Environment(StrEnum):
     DEVELOPMENT = "development"
     TEST = "test"
     PRODUCTION = "production"
-
-
-class SettingsError(Exception):
-    """The environment cannot be used as it is.
-
-    Attributes:
-        problems: One line each: variable, what is wrong, what to do.
-    """
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
 
 
 def _split(value: object) -> object:
@@ -150,7 +141,7 @@ class Settings(BaseSettings):
             settings = cls(**cast(dict[str, Any], overrides))  # checked by pydantic
         except ValidationError as error:
             details = error.errors()
-            wrong = [_problem(cls, detail) for detail in details]
+            wrong = [problem(cls, detail) for detail in details]
             raise SettingsError(wrong + _further_problems(cls, details)) from None
         except pydantic_settings.SettingsError as error:
             raise SettingsError([f"{error}; correct its form"]) from None
@@ -297,20 +288,10 @@ class Settings(BaseSettings):
         return problems
 
 
-def _field(cls: type[Settings], detail: ErrorDetails) -> str:
-    """Name of the field; pydantic gives an alias where there is one."""
-    location = str(detail["loc"][0]) if detail["loc"] else ""
-    for name, info in cls.model_fields.items():
-        alias = info.validation_alias
-        if isinstance(alias, AliasChoices) and location in alias.choices:
-            return name
-    return location
-
-
 def _further_problems(cls: type[Settings], details: list[ErrorDetails]) -> list[str]:
     """What `problems` says when the malformed fields are left aside, so that one
     start lists everything."""
-    malformed = {_field(cls, detail) for detail in details} & set(cls.model_fields)
+    malformed = {field_of(cls, detail) for detail in details} & set(cls.model_fields)
     types: dict[str, Any] = dict.fromkeys(malformed, (str | None, None))
     try:
         partial = create_model(cls.__name__, __base__=cls, **types)()
@@ -318,27 +299,3 @@ def _further_problems(cls: type[Settings], details: list[ErrorDetails]) -> list[
     except Exception:  # a subclass's check may need the very field that is malformed
         return []
     return [line for line in found if line.partition(":")[0].lower() not in malformed]
-
-
-def _problem(cls: type[Settings], detail: ErrorDetails) -> str:
-    field = _field(cls, detail)
-    return f"{field.upper()}: {_wrong(detail)}; {_advice(cls, field, detail)}"
-
-
-def _wrong(detail: ErrorDetails) -> str:
-    if detail["type"] == "missing":
-        return "not set"
-    return detail["msg"].removeprefix("Value error, ")
-
-
-def _advice(cls: type[Settings], field: str, detail: ErrorDetails) -> str:
-    info = cls.model_fields.get(field)
-    if info is not None and info.description:
-        return info.description
-    advice = {
-        "bool_parsing": "set true or false",
-        "enum": "set one of the listed values",
-        "missing": "set it",
-        "literal_error": "set one of the listed values",
-    }
-    return advice.get(detail["type"], "correct the value, or unset it for the default")
