@@ -19,6 +19,12 @@ from nexpo_dev.sqlserver.tokens import Done, Status
 LOG = logging.getLogger("nexpo_dev.sqlserver")
 _LOGIN_TIMEOUT_S = 15.0
 _BACKEND_TIMEOUT_S = 5.0
+_BACKEND_SETTINGS = {
+    "search_path": "dbo",
+    "application_name": "nexpo-sqlserver",
+    # When this process is killed, what it left running must not be written later.
+    "client_connection_check_interval": "500",
+}
 _CANCELLED = tokens.done(Done.STATEMENT, Status.ATTENTION)
 
 
@@ -91,7 +97,9 @@ class Server:
             session = Session(backend, spid, self._access.database)
             await _Conversation(reader, writer, session, login.packet_size, spid).run()
         finally:
-            backend.terminate()
+            # Not terminate: what the client left running must be cancelled, not orphaned.
+            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                await backend.close(timeout=_BACKEND_TIMEOUT_S)
 
     async def _connect(self) -> asyncpg.Connection:
         try:
@@ -99,7 +107,7 @@ class Server:
                 self._database_url,
                 timeout=_BACKEND_TIMEOUT_S,
                 statement_cache_size=0,
-                server_settings={"search_path": "dbo", "application_name": "nexpo-sqlserver"},
+                server_settings=_BACKEND_SETTINGS,
             )
             async with self._schema_lock:
                 if not self._schema_made:

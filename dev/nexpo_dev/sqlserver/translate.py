@@ -129,7 +129,8 @@ def _statement(tree: exp.Expression, types: dict[str, str]) -> Statement:
             raise unknown(f"CREATE {kind}")
         tree.set("kind", kind)
     elif not isinstance(tree, _QUERIES):
-        raise unknown(f"the statement {type(tree).__name__.upper()}")
+        word = tree.name if isinstance(tree, exp.Command) else tree.key.removesuffix("block")
+        raise unknown(f"the statement {word.upper()}")
     return _query(tree, types)
 
 

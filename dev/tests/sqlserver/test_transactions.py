@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import socket
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
@@ -22,6 +27,22 @@ def codes(link: Any, table: str) -> list[str]:
 
 def insert(link: Any, table: str, code: str) -> None:
     link.cursor().execute(f"INSERT INTO {table} (code) VALUES (%s)", (code,))
+
+
+def count(link: Any, sql: str, value: int) -> int:
+    return int(link.cursor().execute_scalar(sql, (value,)))
+
+
+def suppressed(work: Callable[..., None], *arguments: object) -> None:
+    with suppress(pytds.Error, OSError):
+        work(*arguments)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
 
 
 def test_the_driver_commits_and_rolls_back(
@@ -136,6 +157,24 @@ def test_a_running_query_can_be_cancelled_from_another_thread(
     assert link.cursor().execute_scalar(f"SELECT name FROM {table}") is None
 
 
+def test_what_a_client_leaves_running_is_not_written_later(
+    another: Callable[..., Any], link: Any, table: str
+) -> None:
+    holder, leaver = another(), another()
+    holder.cursor().execute("BEGIN TRANSACTION")
+    insert(holder, table, "contested")
+    behind = int(leaver.cursor().execute_scalar("SELECT pg_backend_pid()"))
+    waiting = threading.Thread(target=suppressed, args=(insert, leaver, table, "contested"))
+    waiting.start()
+    session = "SELECT COUNT(*) FROM pg_stat_activity WHERE pid = %s"
+    until(lambda: count(link, session + " AND wait_event_type = N'Lock'", behind) == 1)
+    leaver._tds_socket.sock.shutdown(socket.SHUT_RDWR)
+    waiting.join()
+    until(lambda: count(link, session, behind) == 0)
+    holder.cursor().execute("ROLLBACK")
+    assert codes(link, table) == []
+
+
 async def test_an_application_lock_lets_one_in_at_a_time(another: Callable[..., Any]) -> None:
     def take(link: Any, wait_ms: int) -> int:
         cursor = link.cursor()
@@ -182,6 +221,30 @@ async def test_a_killed_stand_in_loses_nothing_that_it_acknowledged(
     found = codes(connect(own.url), "dbo.kept")
     assert found[: len(acknowledged)] == acknowledged
     assert len(found) - len(acknowledged) in (0, 1)
+
+
+async def test_a_killed_stand_in_leaves_nothing_running(
+    own: SqlServer, connect: Callable[..., Any]
+) -> None:
+    link = connect(own.url)
+    link.cursor().execute("CREATE TABLE dbo.kept (code NVARCHAR(20) NOT NULL)")
+    postgres, holder = [await asyncpg.connect(own.postgres.url) for _ in range(2)]
+    await holder.execute("BEGIN")
+    await holder.execute("LOCK TABLE dbo.kept IN ACCESS EXCLUSIVE MODE")
+    writing = asyncio.create_task(asyncio.to_thread(suppressed, insert, link, "dbo.kept", "a"))
+    sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'nexpo-sqlserver'"
+    deadline = time.monotonic() + 10
+    while not await postgres.fetchval(sessions + " AND wait_event_type = 'Lock'"):
+        assert time.monotonic() < deadline, "nothing waits for the lock"
+        await asyncio.sleep(0.02)
+    os.kill(own.pid, signal.SIGKILL)
+    await writing
+    while await postgres.fetchval(sessions):
+        assert time.monotonic() < deadline, "its sessions stay"
+        await asyncio.sleep(0.02)
+    await holder.execute("ROLLBACK")
+    assert await postgres.fetchval("SELECT count(*) FROM dbo.kept") == 0
+    await asyncio.gather(postgres.close(), holder.close())
 
 
 async def test_a_lost_postgresql_is_a_broken_connection(

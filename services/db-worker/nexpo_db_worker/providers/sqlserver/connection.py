@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import select
 import socket
 from collections.abc import Callable, Sequence
@@ -25,6 +26,9 @@ _DEFAULT_PORT = 1433
 _LONGEST_TYPED = 4000  # characters; above it only NVARCHAR(MAX) is left
 
 Row = Sequence[Any]
+
+# The driver tells of every statement at INFO.
+logging.getLogger("pytds").setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,10 @@ class _Socket(socket.socket):
         timeout = plain.gettimeout()
         found = cls(plain.family, plain.type, plain.proto, plain.detach())
         found.settimeout(timeout)
+        # A connection that was idle when its server vanished shows within a minute.
+        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30)
+        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
+        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 5)
         return found
 
     def recv_into(self, buffer: WriteableBuffer, nbytes: int = 0, flags: int = 0) -> int:

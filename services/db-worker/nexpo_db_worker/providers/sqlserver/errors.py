@@ -43,10 +43,11 @@ def names(error: pytds.DatabaseError, constraint: str) -> bool:
 
 def fault_of(error: pytds.Error | OSError) -> Fault:
     """The fault for an error of the driver, without its text."""
-    # After a refused log-in the driver may only say that time was up.
-    told = error if isinstance(error, pytds.DatabaseError) else error.__cause__
-    if isinstance(told, pytds.DatabaseError):
-        reason = _reason_of_number(told.number)
+    if isinstance(error, TimeoutError) and isinstance(error.__cause__, pytds.DatabaseError):
+        # The driver repeats a refused log-in until it can only say that time was up.
+        error = error.__cause__
+    if isinstance(error, pytds.DatabaseError):
+        reason = _reason_of_number(error.number)
     elif isinstance(error, OSError | pytds.InterfaceError):
         reason = Reason.REASON_STORE_UNAVAILABLE
     else:
