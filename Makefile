@@ -11,14 +11,44 @@ help: ## List the commands
 
 .venv/.ready: requirements/bootstrap.txt requirements/dev.txt $(wildcard */*/pyproject.toml dev/pyproject.toml tools/pyproject.toml)
 	@test -n "$(PYTHON)" || { echo "Nexpo needs Python 3.11, 3.12 or 3.13 with venv; none was found on PATH." >&2; exit 1; }
-	@test -x $(PY) || $(PYTHON) -m venv .venv
-	@$(PY) -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
-	@$(PY) -m uv pip sync -q --python $(PY) --require-hashes requirements/dev.txt
-	@$(PY) -m uv pip install -q --python $(PY) --no-deps --no-build-isolation $(foreach p,$(PACKAGES),-e ./$(p))
+	@echo "Making the environment in .venv (once; about a minute where nothing is cached)." && begin=$$SECONDS && \
+	{ test -x $(PY) || $(PYTHON) -m venv .venv; } && \
+	$(PY) -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt && \
+	$(PY) -m uv pip sync -q --python $(PY) --require-hashes requirements/dev.txt && \
+	$(PY) -m uv pip install -q --python $(PY) --no-deps --no-build-isolation $(foreach p,$(PACKAGES),-e ./$(p)) && \
+	echo "The environment is ready after $$((SECONDS - begin)) s."
 	@touch $@
 
 .PHONY: install
 install: .venv/.ready ## Make the environment in .venv
+
+.PHONY: demo
+demo: .venv/.ready ## Play an onboarding that finishes, one that is undone, one that survives a kill
+	@$(PY) -m nexpo_dev.demo
+
+.PHONY: up
+up: .venv/.ready ## Start the whole stack and keep it running; print addresses and what to try
+	@$(PY) -m nexpo_dev up
+
+.PHONY: status
+status: .venv/.ready ## Show what of the stack runs
+	@$(PY) -m nexpo_dev status
+
+.PHONY: down
+down: .venv/.ready ## End the stack and delete its data
+	@$(PY) -m nexpo_dev down
+
+# As many workers as a small machine has cores; a file's tests stay together for their fixtures.
+WORKERS ?= 2
+.PHONY: test
+test: .venv/.ready ## Run every test; JUnit XML in build/junit.xml. Narrow it: make test TESTS=dev
+	@mkdir -p build
+	@$(PY) -m pytest -n $(WORKERS) --dist loadfile -q --junitxml=build/junit.xml $(TESTS)
+
+.PHONY: clean
+clean: ## End the stack; delete its data, test results and caches (not .venv)
+	@test ! -x $(PY) || $(PY) -m nexpo_dev down
+	@rm -rf build .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 .PHONY: lock
 lock: .venv/.ready ## Pin every dependency again, with hashes

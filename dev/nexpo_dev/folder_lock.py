@@ -19,7 +19,7 @@ class AlreadyRunningError(Exception):
 
 
 class FolderLock:
-    """A lock that its holder's death releases.
+    """A lock that ends with its holder, and with this object.
 
     Args:
         folder: what is locked.

@@ -14,7 +14,6 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -25,8 +24,6 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-
-from nexpo_dev import guard
 
 _SOCKET = pytest.StashKey[Path]()
 _OWNER = pytest.StashKey["_Owner"]()
@@ -197,17 +194,11 @@ class _Owner:
         self.folder = Path(tempfile.mkdtemp(prefix="nexpo-test-", dir="/tmp"))
         self.folder.chmod(0o711)
         self.socket = self.folder / "socket"
-        signal_number = str(int(signal.SIGTERM))
-        guarded = [sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), signal_number, "-"]
-        program = [
-            sys.executable,
-            "-m",
-            "nexpo_dev.shared_servers",
-            str(self.socket),
-            str(self.folder / "run"),
-        ]
+        program = [sys.executable, "-m", "nexpo_dev.shared_servers"]
         self._process = subprocess.Popen(
-            [*guarded, "--", *program], stdin=subprocess.PIPE, process_group=0
+            [*program, str(self.socket), str(self.folder / "run")],
+            stdin=subprocess.PIPE,  # closed when pytest dies, in whatever way
+            process_group=0,
         )
 
     def end(self) -> None:

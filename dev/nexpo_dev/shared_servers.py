@@ -10,13 +10,19 @@ Run as: python -m nexpo_dev.shared_servers SOCKET FOLDER
 import asyncio
 import contextlib
 import json
+import os
 import shutil
 import sys
+import time
 from collections import defaultdict
 from pathlib import Path
 
 from nexpo_dev import servers
+from nexpo_dev.folder_lock import FolderLock
 from nexpo_dev.servers import Server
+from nexpo_dev.servers.postgresql import let_pass
+
+_STALE_SECONDS = 60
 
 
 class SharedServers:
@@ -42,6 +48,8 @@ class SharedServers:
     async def stop(self) -> None:
         """End all servers. Nobody needs their data any more: SIGKILL is quickest."""
         await asyncio.gather(*(server.kill() for server in self._running.values()))
+        for server in self._running.values():
+            server.remove()
 
     async def _get(self, name: str) -> Server:
         async with self._starting[name]:
@@ -89,8 +97,28 @@ def addresses(server: Server) -> dict[str, str]:
     return {name: value for name, value in values.items() if isinstance(value, str)}
 
 
+def sweep(ours: Path) -> None:
+    """Delete what test runs left behind whose owning process was killed before it could."""
+    for other in ours.parent.glob("nexpo-test-*/run"):
+        old = time.time() - other.parent.stat().st_mtime > _STALE_SECONDS
+        mine = other.stat().st_uid == os.getuid()
+        if mine and old and FolderLock(other).holder() is None:
+            shutil.rmtree(other.parent, ignore_errors=True)
+
+
+def prepare(folder: Path) -> FolderLock:
+    """Make the folder; the lock that is given back keeps others from sweeping it away."""
+    sweep(folder.parent)
+    folder.mkdir(mode=0o700)
+    let_pass(folder)
+    lock = FolderLock(folder)
+    lock.take()
+    return lock
+
+
 async def main(socket: Path, folder: Path) -> None:
     """Serve until standard input closes, then end every server and delete the folder."""
+    lock = prepare(folder)
     shared = SharedServers(folder)
     try:
         async with await asyncio.start_unix_server(shared.answer, socket):
@@ -98,6 +126,7 @@ async def main(socket: Path, folder: Path) -> None:
     finally:
         await shared.stop()
         shutil.rmtree(folder, ignore_errors=True)
+        lock.release()
 
 
 if __name__ == "__main__":
