@@ -81,7 +81,7 @@ async def invoke(
     began = time.perf_counter()
     with activity.within(context), logs.bound(**_fields(name, context)):
         try:
-            answer = await call(request)
+            answer = _counted(await call(request), context.attempt)
         except asyncio.CancelledError:
             _observe(name, "cancelled", "", began)
             raise
@@ -93,8 +93,13 @@ async def invoke(
             raise fault from None
         _observe(name, "ok", "", began)
         _log.debug("call done", seconds=round(time.perf_counter() - began, 4))
+    return answer
+
+
+def _counted(answer: Message, attempt: int) -> Message:
+    """The answer with the attempt's number, where it has a field for it."""
     if "attempt" in answer.DESCRIPTOR.fields_by_name:
-        setattr(answer, "attempt", context.attempt)  # noqa: B010  # Message has no such attribute
+        setattr(answer, "attempt", attempt)  # noqa: B010  # Message has no such attribute
     return answer
 
 

@@ -148,6 +148,17 @@ async def test_an_unknown_exception_leaks_nothing(service: SampleService) -> Non
     assert Fault.from_status(status_pb2.Status.FromString(status)).name == "INTERNAL"
 
 
+async def test_an_answer_that_is_no_message_is_internal(service: SampleService) -> None:
+    settings = plain()
+
+    async def forgetful(request: ProbeRequest) -> None: ...
+
+    service.read = forgetful  # type: ignore[method-assign,assignment]  # the bug to be caught
+    async with serving(settings, service) as server, clients(settings, server.port) as workers:
+        with pytest.raises(Fault, match="INTERNAL"):
+            await call(workers, READ)
+
+
 async def test_a_request_that_is_no_message_is_refused(service: SampleService) -> None:
     settings = plain()
     async with serving(settings, service) as server, clients(settings, server.port) as workers:
