@@ -129,6 +129,9 @@ def _from_temporal_rpc(error: RPCError) -> Fault:
     match error.status:
         case RPCStatusCode.UNAVAILABLE:
             return temporal_unavailable()
+        case RPCStatusCode.UNKNOWN if "transport error" in error.message:
+            # The connection broke while a call was under way.
+            return temporal_unavailable()
         case RPCStatusCode.DEADLINE_EXCEEDED | RPCStatusCode.CANCELLED:
             # A time-out of the client itself arrives as CANCELLED "Timeout expired".
             return _deadline_exceeded()
