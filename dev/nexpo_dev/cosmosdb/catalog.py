@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from nexpo_dev.cosmosdb.disk import Disk, new_etag, rid
-from nexpo_dev.cosmosdb.refusals import bad_request, id_conflict, not_found, precondition_failed
+from nexpo_dev.cosmosdb.refusals import (
+    Refusal,
+    bad_request,
+    id_conflict,
+    not_found,
+    precondition_failed,
+)
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Object: TypeAlias = dict[str, Json]
@@ -154,11 +160,14 @@ class Catalog:
             raise bad_request("The id of a container cannot be changed.")
         kept = {key: value for key, value in body.items() if not key.startswith("_")}
         after = _parse("", 0, 0, kept)
-        if (after.partition_paths, after.unique_keys) != (
-            before.partition_paths,
-            before.unique_keys,
-        ):
-            raise bad_request("Partition key and unique key policy cannot be changed.")
+        if after.partition_paths != before.partition_paths:
+            raise bad_request("Document collection partition key cannot be changed.")
+        if after.unique_keys != before.unique_keys:  # left out counts as changed
+            raise Refusal(
+                403,
+                "The unique index cannot be modified. To change the unique index, remove the"
+                " collection and re-create a new one.",
+            )
         with self._disk.transaction() as connection:
             connection.execute(
                 "UPDATE containers SET body = ?, etag = ?, ts = ? WHERE number = ?",

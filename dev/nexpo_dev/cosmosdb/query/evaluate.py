@@ -7,17 +7,18 @@ only when the condition is true. ("Undefined" in the NoSQL query language, Learn
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from nexpo_dev.cosmosdb.catalog import Object
 from nexpo_dev.cosmosdb.items import canonical, value_at
 from nexpo_dev.cosmosdb.partition_hash import UNDEFINED
 from nexpo_dev.cosmosdb.query.syntax import (
-    Binary,
     Call,
+    Comparison,
     Constant,
     Expression,
     In,
+    Logic,
     Not,
     Order,
     Property,
@@ -50,9 +51,9 @@ def evaluate(expression: Expression, document: Object) -> object:
         case Not(operand):
             value = evaluate(operand, document)
             return not value if isinstance(value, bool) else UNDEFINED
-        case Binary("AND" | "OR" as operator, left, right):
-            return _logic(operator, evaluate(left, document), evaluate(right, document))
-        case Binary(operator, left, right):
+        case Logic(operator, operands):
+            return _logic(operator, (evaluate(operand, document) for operand in operands))
+        case Comparison(operator, left, right):
             return compare(operator, evaluate(left, document), evaluate(right, document))
         case In(operand, choices):
             value = evaluate(operand, document)
@@ -120,12 +121,15 @@ def _rank(value: object) -> int:
             return 0
 
 
-def _logic(operator: str, left: object, right: object) -> object:
+def _logic(operator: str, values: Iterable[object]) -> object:
     decisive = operator == "OR"
-    if left is decisive or right is decisive:
-        return decisive
-    both = isinstance(left, bool) and isinstance(right, bool)
-    return (not decisive) if both else UNDEFINED
+    result: object = not decisive
+    for value in values:
+        if value is decisive:
+            return decisive
+        if not isinstance(value, bool):
+            result = UNDEFINED
+    return result
 
 
 def _call(name: str, values: list[object]) -> object:

@@ -18,11 +18,12 @@ from nexpo_dev.cosmosdb.partition_hash import UNDEFINED
 from nexpo_dev.cosmosdb.query.syntax import (
     AGGREGATE,
     FUNCTIONS,
-    Binary,
     Call,
+    Comparison,
     Constant,
     Expression,
     In,
+    Logic,
     Not,
     Order,
     Property,
@@ -50,7 +51,10 @@ def parse(text: str, parameters: Mapping[str, object]) -> Query:
     Raises:
         Refusal: 400 for what is not known here, or not there.
     """
-    return _Parser(text, parameters).query()
+    try:
+        return _Parser(text, parameters).query()
+    except RecursionError:
+        raise _fault("it is nested too deep") from None
 
 
 def _fault(text: str) -> Refusal:
@@ -141,10 +145,10 @@ class _Parser:
         return self._chain("OR", lambda: self._chain("AND", self._negation))
 
     def _chain(self, word: str, operand: Callable[[], Expression]) -> Expression:
-        left = operand()
+        operands = [operand()]
         while self._take(word):
-            left = Binary(word, left, operand())
-        return left
+            operands.append(operand())
+        return Logic(word, tuple(operands)) if len(operands) > 1 else operands[0]
 
     def _negation(self) -> Expression:
         return Not(self._negation()) if self._take("NOT") else self._comparison()
@@ -154,16 +158,16 @@ class _Parser:
         kind, text = self._peek()
         if kind == "sign" and text in _COMPARISONS:
             self._next()
-            return Binary("!=" if text == "<>" else text, left, self._primary())
+            return Comparison("!=" if text == "<>" else text, left, self._primary())
         if self._take("NOT"):
             self._need("IN")
             return Not(In(left, self._list()))
         if self._take("IN"):
             return In(left, self._list())
         if self._take("BETWEEN"):
-            low = self._primary()
+            low = Comparison(">=", left, self._primary())
             self._need("AND")
-            return Binary("AND", Binary(">=", left, low), Binary("<=", left, self._primary()))
+            return Logic("AND", (low, Comparison("<=", left, self._primary())))
         return left
 
     def _list(self) -> tuple[Expression, ...]:

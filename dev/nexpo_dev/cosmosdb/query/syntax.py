@@ -41,8 +41,16 @@ class Not:
 
 
 @dataclass(frozen=True)
-class Binary:
-    """AND, OR, or a comparison of two operands."""
+class Logic:
+    """AND or OR of two or more operands: flat, since the SDK writes chains of thousands."""
+
+    operator: str
+    operands: tuple[Expression, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A comparison of two operands."""
 
     operator: str
     left: Expression
@@ -57,7 +65,7 @@ class In:
     choices: tuple[Expression, ...]
 
 
-Expression: TypeAlias = Constant | Property | Call | Not | Binary | In
+Expression: TypeAlias = Constant | Property | Call | Not | Logic | Comparison | In
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 from azure.cosmos.aio import CosmosClient
 from azure.cosmos.cosmos_client import CosmosClient as BlockingClient
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
-from cosmosdb.place import Place
+from cosmos_faults import Place
 
 
 @pytest.fixture(scope="session")

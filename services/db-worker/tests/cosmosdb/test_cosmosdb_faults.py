@@ -11,8 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 
 import pytest
-from cosmosdb.faults import fault
-from cosmosdb.place import Place
+from cosmos_faults import Place, fault
 from user_store_contract import PATIENCE_S, changed, live, new_key, new_record, reason_of
 
 from nexpo_db_worker.providers.cosmosdb import open_cosmosdb

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from azure.cosmos.aio import CosmosClient
-from cosmosdb.place import Place
+from cosmos_faults import Place
 from tcp_proxy import TcpProxy
 from user_store_contract import Age, Distant, Dump, UserStoreContract
 

@@ -2,7 +2,7 @@
 
 Every step may run twice, also at once from two workers: creating a container that is
 there does nothing. Neither unique keys nor partition keys can be changed afterwards,
-so a container that is there without them is refused.
+so a container that somebody else made without them is refused.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PAGE_ORDER = ("/create_time", "/user_id")
 
 
 class WrongContainerError(Exception):
-    """A container is there, but with other keys."""
+    """A container is there, but with other keys or indexes."""
 
 
 async def _users(database: DatabaseProxy) -> None:
@@ -106,13 +106,23 @@ async def _create(
             read_timeout=_SLOW_S,
         )
     except CosmosResourceExistsError:
-        await _check(database, name, unique)
+        await _check(database, name, unique, composite)
 
 
-async def _check(database: DatabaseProxy, name: str, unique: Sequence[str]) -> None:
+async def _check(
+    database: DatabaseProxy, name: str, unique: Sequence[str], composite: Sequence[str]
+) -> None:
     found = await database.get_container_client(name).read()
     keys = found.get("uniqueKeyPolicy", {}).get("uniqueKeys", [])
     paths = sorted(path for key in keys for path in key["paths"])
-    if found["partitionKey"]["paths"] != ["/tenant"] or paths != sorted(unique):
-        error = WrongContainerError(f"The container {name} has other keys than it must have.")
+    indexes = [
+        [part["path"] for part in index]
+        for index in found.get("indexingPolicy", {}).get("compositeIndexes", [])
+    ]
+    if (
+        found["partitionKey"]["paths"] != ["/tenant"]
+        or paths != sorted(unique)
+        or (composite and list(composite) not in indexes)
+    ):
+        error = WrongContainerError(f"The container {name} is there, made by somebody else.")
         raise store_fault(Store.STORE_COSMOSDB, Reason.REASON_STORE_REFUSED, error)

@@ -1,14 +1,23 @@
-"""Makes the Cosmos DB stand-in fail, by its fault end point."""
+"""Where the tests of Cosmos DB keep their data, and how they make the stand-in fail."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from cosmosdb.place import Place
+
+
+@dataclass(frozen=True)
+class Place:
+    """An account and a database of it."""
+
+    url: str
+    key: str
+    database: str
 
 
 class Fault:
