@@ -44,6 +44,7 @@ class Campaign:
     Attributes:
         failed: The first case that broke a promise, or None.
         hit: How often each (call, fault) happened.
+        fenced: How many effects landed after their undo and were kept out.
     """
 
     def __init__(self, seed: int, make_run: MakeRun = Run) -> None:
@@ -53,6 +54,7 @@ class Campaign:
         self.runs = 0
         self.operations = 0
         self.seconds = 0.0
+        self.fenced = 0
         self.endings: Counter[str] = Counter()
         self._seed = seed
         self._make_run = make_run
@@ -73,6 +75,9 @@ class Campaign:
         self.runs += 1
         self.operations += len(outcome.ended)
         self.hit.update(outcome.hit)
+        world = outcome.world
+        every = (*world.users.values(), world.claims, world.homes)
+        self.fenced += sum(rows.fenced_creates for rows in every)
         for ended in outcome.ended:
             self.endings[ended.fault.name if ended.fault else "SUCCEEDED"] += 1
         if violations(outcome):
@@ -89,6 +94,7 @@ class Campaign:
             "runs": self.runs,
             "operations": self.operations,
             "seconds": self.seconds,
+            "fenced": self.fenced,
             "endings": dict(self.endings.most_common()),
             "covered": len(self.targets) - len(self.missing()),
             "targets": len(self.targets),

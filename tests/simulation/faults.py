@@ -76,7 +76,7 @@ class Injector:
             (p.operation, p.call): Kind[p.kind] for p in planned if p.kind in ("REFUSE", "DOWN")
         }
         self._down_until: dict[tuple[int, str], float] = {}
-        self._in_flight: set[asyncio.Future[None]] = set()
+        self._in_flight: set[asyncio.Future[bool]] = set()
         self._late: set[asyncio.Task[None]] = set()
         self.hit: Counter[tuple[str, str]] = Counter()
 
@@ -98,14 +98,15 @@ class Injector:
 
     async def _on_the_way(self) -> None:
         """The request travels; a restart of the workers kills it on its way."""
-        killed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._in_flight.add(killed)
+        loop = asyncio.get_running_loop()
+        arrived: asyncio.Future[bool] = loop.create_future()
+        self._in_flight.add(arrived)
+        loop.call_later(0.005, _resolve, arrived, True)
         try:
-            await asyncio.wait_for(killed, 0.005)
-        except TimeoutError:
-            return
+            if await arrived:
+                return
         finally:
-            self._in_flight.discard(killed)
+            self._in_flight.discard(arrived)
         await _never()
 
     async def _faulty(self, kind: Kind, operation: int, attempt: Attempt) -> Message:
@@ -139,8 +140,7 @@ class Injector:
                 return answer
             case Kind.RESTART:
                 for other in list(self._in_flight):
-                    if not other.done():
-                        other.set_result(None)
+                    _resolve(other, False)
                 self._world.apply(request)
                 return await _never()
 
@@ -162,6 +162,11 @@ class Injector:
         await asyncio.sleep(after)
         with contextlib.suppress(Fault):  # Nobody waits for the answer any more.
             self._world.apply(request)
+
+
+def _resolve(arrived: asyncio.Future[bool], value: bool) -> None:
+    if not arrived.done():
+        arrived.set_result(value)
 
 
 async def _never() -> Message:

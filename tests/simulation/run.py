@@ -31,6 +31,7 @@ from nexpo_runtime.operation import Operation
 
 from .case import Case, Person
 from .faults import Injector
+from .replayed import ReplayedOperation
 from .world import Mail, World
 
 TENANT = "acme"
@@ -67,10 +68,15 @@ class Run:
         world: The world that the operations change; a faulty one in the tests
             of the simulation itself.
         onboard: The workflow under test.
+        injector: What makes the attempts.
     """
 
     def __init__(
-        self, case: Case, world: World | None = None, onboard: type[Any] = OnboardUser
+        self,
+        case: Case,
+        world: World | None = None,
+        onboard: type[Any] = OnboardUser,
+        injector: type[Injector] = Injector,
     ) -> None:
         self._case = case
         self._world = world or World()
@@ -80,7 +86,7 @@ class Run:
         self._mail_came: dict[str, asyncio.Event] = {}
         self._outcome = Outcome(case, self._world)
         self._operators: set[asyncio.Task[None]] = set()
-        self._injector = Injector(
+        self._injector = injector(
             self._world,
             list(case.faults),
             lambda workflow_id: self._operations[workflow_id][2].person,
@@ -186,7 +192,7 @@ class Run:
         if workflow_id not in self._operations:
             ended = Ended(workflow_id, person, kind, Progress())
             run_id = str(uuid.uuid5(uuid.NAMESPACE_OID, workflow_id))
-            operation = LocalOperation(
+            operation = ReplayedOperation(
                 workflow, request, workflow_id, run_id, self._injector, self._reporter(ended)
             )
             self._operations[workflow_id] = (operation, operation.start(), ended)

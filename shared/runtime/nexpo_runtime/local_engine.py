@@ -86,7 +86,7 @@ class LocalOperation:
         self._handlers: Mapping[str, Handler] = {
             handler.name: handler for handler in all_handlers(workflow.contract)
         }
-        self._instance: Operation[Any, Any] | None = None
+        self.instance: Operation[Any, Any] | None = None
         self._main: asyncio.Task[Message] | None = None
         self._begun = asyncio.Event()
 
@@ -100,11 +100,11 @@ class LocalOperation:
     async def send(self, name: str, request: Message) -> Message:
         """An update, signal or query of the full RPC name. Raises: Fault."""
         await self._begun.wait()
-        assert self._instance is not None
+        assert self.instance is not None
         assert self._main is not None
         handler = self._handlers[name]
         if handler.kind == "query":
-            query: Callable[[Message], Message] = getattr(self._instance, handler.method)
+            query: Callable[[Message], Message] = getattr(self.instance, handler.method)
             return query(_copy(request))
         if self._main.done():
             raise Fault(Reason.REASON_OPERATION_DONE)
@@ -144,7 +144,8 @@ class LocalOperation:
         true: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._conditions.append((condition, true))
         try:
-            await asyncio.wait_for(true, None if within is None else within.total_seconds())
+            async with asyncio.timeout(None if within is None else within.total_seconds()):
+                await true
         except TimeoutError:
             return condition()
         finally:
@@ -155,7 +156,8 @@ class LocalOperation:
         if call.within is None:
             return await self._retried(call, name)
         try:
-            return await asyncio.wait_for(self._retried(call, name), call.within.total_seconds())
+            async with asyncio.timeout(call.within.total_seconds()):
+                return await self._retried(call, name)
         except TimeoutError:
             raise Fault(Reason.REASON_DEADLINE_EXCEEDED, f"'{name}' took too long.") from None
 
@@ -171,21 +173,26 @@ class LocalOperation:
     def patched(self, change: str) -> bool:
         return True
 
+    def validate(self, handler: Handler, request: Message) -> None:
+        """Asks the workflow whether it takes the update. Raises: Fault."""
+        assert self.instance is not None
+        self.instance._validate(handler, request)
+
     # Inside
 
     async def _run(self) -> Message:
         flow.use_local(self)
-        self._instance = self._class.__new__(self._class)
-        self._instance._begin(self._request)
+        self.instance = self._class.__new__(self._class)
+        self.instance._begin(self._request)
         self._begun.set()
-        result: Message = await self._instance._run(self._request)
+        result: Message = await self.instance._run(self._request)
         return result
 
     async def _handled(self, handler: Handler, request: Message) -> Message:
         flow.use_local(self)
-        assert self._instance is not None
-        self._instance._validate(handler, request)
-        return await self._instance._handle(handler, request)
+        assert self.instance is not None
+        self.validate(handler, request)
+        return await self.instance._handle(handler, request)
 
     async def _retried(self, call: Call[ResponseT], name: str) -> ResponseT:
         retry = call.retry or call.activity.retry
@@ -206,9 +213,8 @@ class LocalOperation:
         own = Call(call.activity, _copy(call.request), call.queue, call.retry, call.within)
         attempt = Attempt(own, name, self._workflow_id, self.tenant, number)
         try:
-            answer = await asyncio.wait_for(
-                self._attempt(attempt), call.activity.start_to_close.total_seconds()
-            )
+            async with asyncio.timeout(call.activity.start_to_close.total_seconds()):
+                answer = await self._attempt(attempt)
         except TimeoutError:
             raise Fault(Reason.REASON_DEADLINE_EXCEEDED, f"'{name}' took too long.") from None
         except Exception as error:

@@ -76,7 +76,7 @@ class TemporalEngine:
                 task_queue=self._queue_prefix + (call.queue or activity.queue),
                 result_type=activity.response,
                 start_to_close_timeout=activity.start_to_close * self._scale,
-                schedule_to_close_timeout=call.within,
+                schedule_to_close_timeout=call.within and call.within * self._scale,
                 heartbeat_timeout=activity.heartbeat and activity.heartbeat * self._scale,
                 retry_policy=self._policy(call.retry or activity.retry),
                 cancellation_type=workflow.ActivityCancellationType.TRY_CANCEL,

@@ -1,0 +1,46 @@
+"""Thousands of onboardings with another fault each: in all stores or in none."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import pytest
+
+from nexpo_runtime.virtual_time import VirtualTimeLoop
+
+from .campaign import Campaign
+from .case import coverage_targets, make_case
+from .run import Outcome, Run
+
+RUNS = int(os.environ.get("SIMULATION_RUNS", "20000"))
+PARTS = 4
+COMPLETE = 4000
+"""With fewer runs a (fault, call) pair may be missing by chance."""
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_nothing_is_lost_and_nothing_is_left_over(part: int) -> None:
+    campaign = Campaign(seed=1000 + part)
+    campaign.run(RUNS // PARTS)
+    assert campaign.failed is None, str(campaign.failed)
+    if campaign.runs >= COMPLETE:
+        assert campaign.missing() == []
+    assert campaign.endings["SUCCEEDED"] > campaign.runs // 2
+    assert campaign.fenced > 0
+
+
+def _course(number: int) -> list[tuple[str, str, bytes]]:
+    case = make_case(3, number, coverage_targets())
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        outcome: Outcome = runner.run(Run(case).outcome())
+    return [
+        (e.workflow_id, str(e.fault), e.progress.SerializeToString(deterministic=True))
+        for e in outcome.ended
+    ]
+
+
+@pytest.mark.parametrize("number", [1, 50, 200, 381])
+def test_a_case_takes_the_same_course_every_time(number: int) -> None:
+    assert _course(number) == _course(number)
