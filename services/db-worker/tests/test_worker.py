@@ -25,7 +25,9 @@ from nexpo.users.v1.users_pb2 import (
     ListUsersRequest,
     ListUsersResponse,
     Store,
+    UserView,
 )
+from nexpo_dev.pytest_plugin import CosmosAddress, SqlServerAddress, SupabaseAddress
 from nexpo_runtime.serving import method_path
 from nexpo_runtime.settings import Environment, Settings
 from nexpo_runtime.worker_clients import WorkerClients
@@ -168,6 +170,48 @@ async def test_a_user_is_created_read_and_listed_over_its_grpc(
             assert await reason_of(off) == "STORE_DISABLED"
 
 
+async def test_all_five_stores_hold_a_user_side_by_side(
+    empty_database: str,
+    mongodb_url: str,
+    supabase: SupabaseAddress,
+    cosmosdb: CosmosAddress,
+    sqlserver: SqlServerAddress,
+    tenant: str,
+) -> None:
+    variables = {
+        "DATABASE_URL": empty_database,
+        "ENABLE_MONGODB": "true",
+        "MONGODB_URL": mongodb_url,
+        "ENABLE_COSMOSDB": "true",
+        "COSMOSDB_URL": cosmosdb.url,
+        "COSMOSDB_KEY": cosmosdb.key,
+        "ENABLE_SQLSERVER": "true",
+        "SQLSERVER_URL": sqlserver.url,
+        "ENABLE_SUPABASE": "true",
+        "SUPABASE_URL": supabase.url,
+        "SUPABASE_KEY": supabase.key,
+        "SUPABASE_DATABASE_URL": supabase.database_url,
+    }
+    stores = sorted(set(Store.values()) - {Store.STORE_UNSPECIFIED})
+    record = new_record()
+    record.user.profile.attributes["score"] = 0.1
+    async with a_worker(**variables) as worker:
+        await worker.ready()
+        async with clients(worker) as opened:
+            creations = [
+                CreateUserRequest(key=new_key(), store=store, record=record) for store in stores
+            ]
+            answers = await asyncio.gather(
+                *(call(opened, CREATE, one, CreateUserResponse, tenant) for one in creations)
+            )
+            get = GetUserRequest(user_id=record.user.user_id, view=UserView.USER_VIEW_STORES)
+            found = await call(opened, GET, get, GetUserResponse, tenant)
+        assert await worker.end() == 0
+    assert [copy.store for copy in found.copies] == stores
+    assert [copy.id for copy in found.copies] == [answer.id for answer in answers]
+    assert all(copy.user == record.user for copy in found.copies)
+
+
 async def test_two_workers_start_at_once_on_an_empty_database(
     empty_database: str, mongodb_url: str, tenant: str
 ) -> None:
@@ -197,11 +241,15 @@ async def test_a_database_that_is_away_at_start_is_waited_for_and_migrated(
     async with TcpProxy.before(empty_database) as proxy:
         await proxy.cut()
         async with a_worker(DATABASE_URL=proxy.through(empty_database)) as worker:
-            status, report = await worker.answer("/health")
-            assert status == 503
-            checks = report["checks"]
-            assert isinstance(checks, dict)
-            assert checks["postgres"]["reason"] == "STORE_UNAVAILABLE"
+
+            async def missed() -> bool:
+                status, report = await worker.answer("/health")
+                assert status == 503
+                checks = report["checks"]
+                assert isinstance(checks, dict)
+                return bool(checks["postgres"]["reason"] == "STORE_UNAVAILABLE")
+
+            await until(missed)
             assert (await worker.answer("/live"))[0] == 200
             assert (await worker.answer("/ready"))[0] == 503
             await proxy.mend()
