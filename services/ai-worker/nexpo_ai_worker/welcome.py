@@ -52,6 +52,6 @@ def text(answer: Answer) -> str:
     """
     written = answer.text if answer.complete else whole_sentences(answer.text)
     kept = paragraphs(without_links(written), LONGEST_TEXT)
-    if not kept:
+    if not any(map(str.isalnum, kept)):
         raise unavailable("Claude's answer held no text that can be used.")
     return kept

@@ -15,18 +15,15 @@ _JOINERS = "\u200c\u200d"
 
 _SENTENCE_ENDS = ".!?…。！？।؟"
 
-_MARKDOWN_LINK = re.compile(r"!?\[([^\]\n]*)\]\([^)\n]*\)")
+# Every pattern is linear in its text: no part of one can match what its neighbour matches.
+_MARKDOWN_LINK = re.compile(r"!?\[([^\[\]\n]*)\]\([^()\n]*\)")
 _TAG = re.compile(r"</?[A-Za-z!][^<>]*>")
-_LINK = re.compile(
-    r"""
-    \b[a-z][a-z0-9+.-]*://\S*          # with a scheme
-    | \b(?:mailto|tel|javascript|data):\S+
-    | \bwww\.\S+
-    | \S+@\S+\.\S+                     # an address
-    | (?:\b[\w-]+\.)+[^\W\d_]{2,}\b(?:[:/]\S*)?   # a bare host, which mail programs link
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
+_WORD = re.compile(r"[ \t]*\S+")
+_DOT_IN_HOST = re.compile(r"(?<=[\w-])\.(?=[^\W\d_]{2})")
+
+_SCHEMES = ("www.", "mailto:", "tel:", "data:", "javascript:")
+_OPENING = "([{<\"'«„“"
+_CLOSING = ".,;:!?…"
 
 
 def one_line(text: str, limit: int) -> str:
@@ -37,17 +34,22 @@ def one_line(text: str, limit: int) -> str:
         limit: The most characters to keep.
 
     Returns:
-        It in NFC, control and invisible characters and line breaks as single
-        spaces, cut at the limit; perhaps empty.
+        It in NFC, without control and invisible characters, spaces and line
+        breaks as single spaces, cut at the limit; perhaps empty.
     """
     visible = "".join(map(_visible, unicodedata.normalize("NFC", text)))
     return " ".join(visible.split())[:limit].strip()
 
 
 def without_links(text: str) -> str:
-    """The text without links, markup and addresses; what a link was called stays."""
+    """The text without markup, addresses and links; what a link was called stays.
+
+    Mail programs make links of bare host names, too, so these get a space
+    behind their dots: "R.Tolkien" survives that, "evil.example" does not.
+    """
     text = _TAG.sub("", _MARKDOWN_LINK.sub(r"\1", text))
-    return re.sub(r"[ \t]{2,}", " ", _LINK.sub("", text)).strip()
+    text = _WORD.sub(lambda word: _without_link(word.group()), text)
+    return _DOT_IN_HOST.sub(". ", text).strip()
 
 
 def paragraphs(text: str, limit: int) -> str:
@@ -61,7 +63,7 @@ def paragraphs(text: str, limit: int) -> str:
         Lines as `one_line` makes them, at most one empty line between two;
         empty when not one sentence fits.
     """
-    lines = [one_line(line, limit) for line in text.splitlines()]
+    lines = [one_line(line, len(line)) for line in text.splitlines()]
     joined = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
     if len(joined) <= limit:
         return joined
@@ -74,6 +76,15 @@ def whole_sentences(text: str) -> str:
     return text[: end + 1].strip()
 
 
+def _without_link(word: str) -> str:
+    bare = word.strip()
+    address = "." in bare.partition("@")[2]
+    if "://" in bare or address or bare.lstrip(_OPENING).lower().startswith(_SCHEMES):
+        # What ended the sentence stays.
+        return bare[len(bare.rstrip(_CLOSING)) :]
+    return word
+
+
 def _visible(character: str) -> str:
     category = unicodedata.category(character)
     if character in _JOINERS:
@@ -81,4 +92,6 @@ def _visible(character: str) -> str:
     # U+E0100 and following are variation selectors: invisible, and able to carry hidden text.
     if category == "Cf" or "\U000e0100" <= character <= "\U000e01ef":
         return ""
-    return " " if category[0] in "CZ" else character
+    if category[0] in "CZ":
+        return " " if character.isspace() else ""
+    return character
