@@ -103,9 +103,12 @@ class Items:
         """Reads an item."""
         return self._document(self._get(partition, name))
 
-    def scan(self, scope: Scope) -> Iterator[Row]:
-        """All items of a scope, in order of creation."""
+    def scan(self, scope: Scope, texts: Sequence[str] = ()) -> Iterator[Row]:
+        """Items of a scope that have all of the texts somewhere, in order of creation."""
         condition, values = scope.sql()
+        for text in texts:
+            condition += " AND instr(body, ?)"
+            values.append(json.dumps(text))
         rows = self._connection.execute(
             f"SELECT * FROM items WHERE container = ? AND {condition} ORDER BY number",
             [self._container.number, *values],

@@ -11,6 +11,7 @@ from nexpo_dev.cosmosdb.batch import run_batch
 from nexpo_dev.cosmosdb.catalog import Catalog, Container, Json, Object
 from nexpo_dev.cosmosdb.disk import Disk
 from nexpo_dev.cosmosdb.items import Items, Scope
+from nexpo_dev.cosmosdb.query.evaluate import required_texts
 from nexpo_dev.cosmosdb.query.indexing import check_order
 from nexpo_dev.cosmosdb.query.pages import run_query
 from nexpo_dev.cosmosdb.query.sql import parse
@@ -213,7 +214,7 @@ class Operations:
         page = run_query(
             query,
             f"{container.rid} {scope} {text}",
-            items.scan(scope),
+            items.scan(scope, required_texts(query)),
             request.headers.get("x-ms-continuation"),
             request.number("x-ms-max-item-count", _PAGE),
         )

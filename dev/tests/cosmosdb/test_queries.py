@@ -63,6 +63,8 @@ async def find(
         ("STARTSWITH(c.name, 'nu')", "d"),
         ("CONTAINS(c.name, 'hi')", "c"),
         ("ARRAY_CONTAINS(c.tags, 'y')", "a"),
+        ("c.name = @name AND c.n = 1 AND c.id = 'a'", "a"),
+        ("c._etag = 'none'", ""),
         ("c.tags = []", None),
         ("c.nothing = c.nothing", ""),
         ("true", "abcdef"),
@@ -79,6 +81,12 @@ async def test_a_condition_finds_its_items(
         return
     found = await find(filled, query, two=2, name="Zoë")
     assert "".join(item["id"] for item in found) == expected
+
+
+async def test_an_item_is_found_by_what_the_service_added(filled: ContainerProxy) -> None:
+    one = await filled.read_item("c", "t")
+    found = await find(filled, "SELECT * FROM c WHERE c._etag = @etag", etag=one["_etag"])
+    assert found == [one]
 
 
 async def test_select_makes_what_it_names(filled: ContainerProxy) -> None:

@@ -31,6 +31,21 @@ def matches(query: Query, document: Object) -> bool:
     return query.where is None or evaluate(query.where, document) is True
 
 
+def required_texts(query: Query) -> list[str]:
+    """Texts that an item must have somewhere to fulfil WHERE: those that properties equal.
+
+    What the service adds to an item ("_etag") is not among its texts.
+    """
+    where = query.where
+    parts = where.operands if isinstance(where, Logic) and where.operator == "AND" else (where,)
+    found = []
+    for part in parts:
+        match part:
+            case Comparison("=", Property((str(first), *_)), Constant(str(text))):
+                found += [] if first.startswith("_") else [text]
+    return found
+
+
 def project(query: Query, document: Object) -> object:
     """What SELECT makes of the item; UNDEFINED when that is nothing."""
     if query.value is not None:

@@ -39,6 +39,9 @@ _UNAVAILABLE_SUB = {
 }
 
 _log = logging.getLogger(__name__)
+# At INFO the SDK writes thirty lines a request.
+_sdk_log = logging.getLogger(f"{__name__}.sdk")
+_sdk_log.setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ class Account:
             retry_connect=0,
             retry_read=0,
             retry_status=0,
+            logger=_sdk_log,
         )
         try:
             yield cls(client, database)

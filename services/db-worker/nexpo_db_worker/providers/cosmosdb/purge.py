@@ -33,7 +33,7 @@ async def purge_tombstones(container: ContainerProxy, before: datetime) -> int:
             break
     gate = asyncio.Semaphore(_AT_ONCE)
     outcomes = await asyncio.gather(
-        *(_delete(container, document, gate) for document in old), return_exceptions=True
+        *(_delete(container, document, gate) for document in old[:_BATCH]), return_exceptions=True
     )
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
