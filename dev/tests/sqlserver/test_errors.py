@@ -86,6 +86,12 @@ def test_what_it_does_not_know_is_a_numbered_error_and_the_session_lives_on(
     assert link.cursor().execute_scalar("SELECT 1") == 1
 
 
+def test_a_nul_that_postgresql_cannot_keep_is_told_as_its_limit(link: Any, table: str) -> None:
+    with pytest.raises(pytds.DatabaseError, match="PostgreSQL refuses") as caught:
+        link.cursor().execute(f"INSERT INTO {table} (code) VALUES (%s)", ("a\0b",))
+    assert caught.value.number == 50000
+
+
 def test_an_unknown_procedure_is_2812(link: Any) -> None:
     with pytest.raises(pytds.ProgrammingError) as caught:
         link.cursor().callproc("dbo.missing", ("x",))
