@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
 import sys
@@ -17,26 +16,23 @@ from nexpo_runtime.health import Health, routes
 from nexpo_runtime.http_server import HttpServer
 from nexpo_runtime.invocation import Service
 from nexpo_runtime.invocation import check as check_services
-from nexpo_runtime.polling import QueuePoller
 from nexpo_runtime.probe import Probe
-from nexpo_runtime.temporal import TemporalLink
 from nexpo_runtime.worker_clients import WorkerClients
 
 from .auth import ApiKeys, make_development_key
 from .contract import Contract
 from .dispatch import Dispatcher
+from .engines import QUEUE, running_engine
 from .limits import RateLimit
+from .operations.backend import OperationsBackend
 from .operations.pages import PageTokens
 from .operations.service import OperationMethods
-from .operations.temporal import TemporalBackend
 from .protection import Protection
 from .reads import WorkerReads
 from .settings import GatewaySettings
 from .surfaces.grpc import GrpcSurface
 from .surfaces.rest import RestSurface
 from .surfaces.verify_page import verify_routes
-
-QUEUE = "nexpo-gateway"
 
 _DEVELOPMENT_KEY = """
   ***********************************************************************
@@ -92,16 +88,14 @@ async def running_gateway(
     async with contextlib.AsyncExitStack() as stack:
         # Left in reverse: not ready, stop intake and drain, close, flush.
         stack.callback(telemetry.flush)
-        link = await stack.enter_async_context(TemporalLink(settings))
         workers = await stack.enter_async_context(WorkerClients(settings, settings.workers))
-        dispatcher = make_dispatcher(settings, contract, keys, link, workers)
         probe: Service = Probe(settings.service, providers or {})
-        poller = QueuePoller(
-            settings, link, queue=QUEUE, workflows=workflows, services=[*services, probe]
-        )
-        _watch_dependencies(health, settings, link, poller, workers)
         _introduce(settings, contract, workflows, providers or {})
-        await stack.enter_async_context(_polling(poller))
+        backend = await stack.enter_async_context(
+            running_engine(settings, contract, workflows, [*services, probe], workers, health)
+        )
+        dispatcher = make_dispatcher(settings, contract, keys, backend, workers)
+        _watch_workers(health, settings, workers)
         grpc = GrpcSurface(settings, dispatcher)
         health.on_change(grpc.show_ready)
         await grpc.show_ready(False)
@@ -120,17 +114,10 @@ def make_dispatcher(
     settings: GatewaySettings,
     contract: Contract,
     keys: ApiKeys,
-    link: TemporalLink,
+    backend: OperationsBackend,
     workers: WorkerClients,
 ) -> Dispatcher:
-    """Wires the dispatcher with operations on Temporal."""
-    backend = TemporalBackend(
-        link,
-        queues={
-            name: settings.queue(rpc.rule.start.queue) for name, rpc in contract.by_type.items()
-        },
-        results={name: rpc.result for name, rpc in contract.by_type.items() if rpc.result},
-    )
+    """Wires the dispatcher with what runs operations."""
     operations = OperationMethods(backend, PageTokens(settings.service_keys), contract.by_type)
     return Dispatcher(
         contract,
@@ -167,25 +154,7 @@ def open_keys(settings: GatewaySettings) -> ApiKeys:
         raise OSError(f"API_KEYS_FILE: {error}") from None
 
 
-@contextlib.asynccontextmanager
-async def _polling(poller: QueuePoller) -> AsyncIterator[None]:
-    task = asyncio.create_task(poller.run())
-    try:
-        yield
-    finally:
-        poller.stop()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-def _watch_dependencies(
-    health: Health,
-    settings: GatewaySettings,
-    link: TemporalLink,
-    poller: QueuePoller,
-    workers: WorkerClients,
-) -> None:
-    health.add("temporal", link.check)
-    health.add("polling", poller.check)
+def _watch_workers(health: Health, settings: GatewaySettings, workers: WorkerClients) -> None:
     for worker, addresses in settings.workers.items():
         if addresses:
             # Without its workers the gateway still starts operations and shows them.
@@ -193,7 +162,7 @@ def _watch_dependencies(
 
 
 def _http(settings: GatewaySettings, dispatcher: Dispatcher, health: Health) -> HttpServer:
-    sdk_port = telemetry.sdk_metrics_port(settings)
+    sdk_port = telemetry.sdk_metrics_port(settings) if settings.enable_temporal else None
     own = [route for route in routes(health, sdk_port) if isinstance(route, Route)]
     # Metrics are not for users: they have a port of their own, or none.
     shown = [route for route in own if route.path != "/metrics"]
@@ -213,8 +182,8 @@ def _introduce(
         "starting",
         service=settings.service,
         environment=settings.environment.value,
-        queue=settings.queue(QUEUE),
-        temporal=settings.temporal_address,
+        queue=settings.queue(QUEUE) if settings.enable_temporal else "none",
+        temporal=settings.temporal_address if settings.enable_temporal else "off",
         encryption="on" if settings.codec_keys else "off: ENCRYPTION_KEYS is not set",
         methods=len(contract.rpcs),
         workflows=[workflow.__name__ for workflow in workflows],

@@ -85,7 +85,8 @@ class Gateway:
         """A unary gRPC call. Raises: Refused."""
         data = request if isinstance(request, bytes) else request.SerializeToString()
         metadata = self.metadata(key, {k.replace("_", "-"): v for k, v in headers.items()})
-        call = self.channel.unary_unary(path)(data, metadata=metadata, timeout=timeout)
+        method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self.channel.unary_unary(path)
+        call = method(data, metadata=grpc.aio.Metadata(*metadata), timeout=timeout)
         try:
             answer: bytes = await call
         except grpc.aio.AioRpcError as error:
@@ -130,9 +131,11 @@ class Gateway:
     ) -> AsyncIterator[longrunning.Operation]:
         """The operation's frames."""
         request = longrunning.GetOperationRequest(name=name)  # the same shape on the wire
-        call = self.channel.unary_stream(OPERATIONS + "WatchOperation")(
-            request.SerializeToString(), metadata=self.metadata(key, {})
+        method: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = self.channel.unary_stream(
+            OPERATIONS + "WatchOperation"
         )
+        metadata = grpc.aio.Metadata(*self.metadata(key, {}))
+        call = method(request.SerializeToString(), metadata=metadata)
         try:
             async for frame in call:
                 yield longrunning.Operation.FromString(frame)

@@ -7,9 +7,8 @@ import base64
 import contextlib
 import hashlib
 import json
-import os
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,8 @@ from .clients import Gateway
 from .parcels.contract import with_parcels
 from .parcels.workflow import Packing, SendParcel
 
+# One for all tests: they share a server, so each lists what others have encrypted.
+ENCRYPTION_KEY = "k1:" + base64.b64encode(b"k" * 32).decode()
 KEYS = {
     "acme-key": ("acme", ["*"]),
     "other-key": ("other", ["*"]),
@@ -53,13 +54,12 @@ def settings(temporal: TemporalAddress, keys_file: Path) -> GatewaySettings:
 
 def gateway_settings(temporal: str, keys_file: Path, **more: object) -> GatewaySettings:
     """Encryption on; a queue of the test's own by the prefix; free ports."""
-    key = base64.b64encode(os.urandom(32)).decode()
     return GatewaySettings.load(
         **{
             "environment": "test",
             "temporal_address": temporal,
             "temporal_task_queue": f"{uuid.uuid4().hex[:8]}-",
-            "encryption_keys": f"k1:{key}",
+            "encryption_keys": ENCRYPTION_KEY,
             "api_keys_file": keys_file,
             "grpc_address": "127.0.0.1:0",
             "http_address": "127.0.0.1:0",
@@ -81,16 +81,26 @@ async def running(settings: GatewaySettings, **more: Any) -> AsyncIterator[tuple
         yield gateway, started
 
 
-@pytest.fixture
-async def gateway(settings: GatewaySettings) -> AsyncIterator[Gateway]:
-    """A ready gateway and its clients."""
-    async with running(settings) as (gateway, started):
+@contextlib.asynccontextmanager
+async def ready(settings: GatewaySettings, **more: Any) -> AsyncIterator[Gateway]:
+    """The clients of a gateway that is ready."""
+    async with running(settings, **more) as (gateway, started):
         await eventually(lambda: started.health.ready)
         yield gateway
 
 
-async def eventually(condition: Callable[[], bool], within: float = 15.0) -> None:
+@pytest.fixture
+async def gateway(settings: GatewaySettings) -> AsyncIterator[Gateway]:
+    """The clients of a gateway that is ready."""
+    async with ready(settings) as gateway:
+        yield gateway
+
+
+async def eventually(condition: Callable[[], bool | Awaitable[bool]], within: float = 15.0) -> None:
     """Waits until the condition holds. Raises: TimeoutError."""
     async with asyncio.timeout(within):
-        while not condition():
+        while True:
+            holds = condition()
+            if holds if isinstance(holds, bool) else await holds:
+                return
             await asyncio.sleep(0.02)

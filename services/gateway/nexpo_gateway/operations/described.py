@@ -14,6 +14,7 @@ from temporalio.client import Client
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.operations.v1.operations_pb2 import Progress, Step
+from nexpo_runtime.codec import DecryptionError
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.names import OperationName
 from nexpo_runtime.temporal_engine import PROGRESS_MEMO
@@ -91,17 +92,26 @@ async def from_info(client: Client, info: WorkflowExecutionInfo) -> Described:
         name=OperationName(info.execution.workflow_id, info.first_run_id or run_id),
         run_id=run_id,
         running=info.status in _RUNNING,
-        progress=await progress_of(client, info.memo) or Progress(type=info.type.name),
+        progress=await progress_of(client, info.memo) or _outline(info),
         events=info.history_length,
     )
 
 
+def _outline(info: WorkflowExecutionInfo) -> Progress:
+    """What is known without a memo."""
+    return Progress(type=info.type.name, create_time=info.start_time, durable=True)
+
+
 async def progress_of(client: Client, memo: Memo) -> Progress | None:
-    """The progress in a memo, decrypted; None when it has none."""
+    """The progress in a memo; None when it has none, or none that can be decrypted."""
     payload = memo.fields.get(PROGRESS_MEMO)
     if payload is None:
         return None
-    [progress] = await client.data_converter.decode([payload])
+    try:
+        [progress] = await client.data_converter.decode([payload])
+    except DecryptionError:
+        # A key that was dropped too early must not hide what else there is.
+        return None
     return progress if isinstance(progress, Progress) else None
 
 

@@ -21,6 +21,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.operations.v1.operations_pb2 import Progress, Step
+from nexpo_runtime.codec import DecryptionError
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.failures import fault_from
 from nexpo_runtime.names import OperationName
@@ -42,13 +43,15 @@ Complete = Callable[[Client, Described, float], Awaitable[Snapshot]]
 
 
 async def first_input(client: Client, name: OperationName, limit: timedelta) -> Message | None:
-    """The request with which the chain began; None when its history is gone."""
+    """The request with which the chain began; None when it can no longer be read."""
     handle = client.get_workflow_handle(name.workflow_id, run_id=name.run_id)
     try:
         async for event in handle.fetch_history_events(page_size=1, rpc_timeout=limit):
             payloads = event.workflow_execution_started_event_attributes.input.payloads
             [request] = await client.data_converter.decode(payloads)
             return request if isinstance(request, Message) else None
+    except DecryptionError:
+        return None
     except RPCError as error:
         if error.status != RPCStatusCode.NOT_FOUND:
             raise

@@ -20,6 +20,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.operations.v1.operations_pb2 import Progress
+from nexpo_runtime.codec import DecryptionError
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.failures import fault_from
 from nexpo_runtime.names import OperationName, tenant_of
@@ -190,6 +191,8 @@ class TemporalBackend:
             )
         except WorkflowFailureError as error:
             fault = fault_from(error)
+        except DecryptionError:
+            fault = Fault(Reason.REASON_INTERNAL, "The outcome's encryption key is gone.")
         return Snapshot(
             described.name,
             described.ended(fault),

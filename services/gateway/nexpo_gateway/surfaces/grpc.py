@@ -24,7 +24,7 @@ from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_runtime import logs, telemetry
 from nexpo_runtime.errors import Fault, grpc_code
 from nexpo_runtime.failures import STATUS_TRAILER
-from nexpo_runtime.serving import SERVER_OPTIONS, server_credentials, text_metadata
+from nexpo_runtime.serving import SERVER_OPTIONS, text_metadata
 from nexpo_runtime.settings import Settings
 
 from ..calls import CallContext
@@ -35,8 +35,9 @@ from .faults import presentable
 MESSAGE_LIMIT = 4 * 1024 * 1024
 """Bytes that a request may have."""
 
-# gRPC itself refuses what is larger, without a reason; up to here we can say why.
-_WIRE_LIMIT = 32 * 1024 * 1024
+WIRE_LIMIT = 32 * 1024 * 1024
+"""Bytes that are read at most; up to here we can say why a request is refused."""
+
 _LONGRUNNING = "google.longrunning.Operations"
 _OPERATIONS = "nexpo.operations.v1.OperationService"
 _PEER = re.compile(r"^ipv[46]:(?:\[(?P<v6>[^\]]+)\]|(?P<v4>[^:]+)):\d+$")
@@ -57,8 +58,8 @@ class GrpcSurface:
         self._stopping = False
         options = [
             *SERVER_OPTIONS,
-            ("grpc.max_receive_message_length", _WIRE_LIMIT),
-            ("grpc.max_send_message_length", _WIRE_LIMIT),
+            ("grpc.max_receive_message_length", WIRE_LIMIT),
+            ("grpc.max_send_message_length", WIRE_LIMIT),
         ]
         self._server = grpc.aio.server(options=options, interceptors=[_NothingLeaks()])
         self._health = health.aio.HealthServicer()
@@ -78,7 +79,7 @@ class GrpcSurface:
             OSError: The address is taken or is none of this machine's.
         """
         address = self._settings.grpc_address
-        credentials = server_credentials(self._settings)
+        credentials = _credentials(self._settings)
         try:
             if credentials is None:
                 self.port = self._server.add_insecure_port(address)
@@ -174,6 +175,14 @@ def peer_address(peer: str) -> str:
     """The address in gRPC's notation of a peer, without the port."""
     match = _PEER.match(unquote(peer))
     return (match["v6"] or match["v4"]) if match else peer
+
+
+def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
+    """TLS without client certificates: users bring keys; GRPC_TLS_CA is for the workers."""
+    if settings.grpc_tls_cert is None or settings.grpc_tls_key is None:
+        return None
+    pair = (settings.grpc_tls_key.read_bytes(), settings.grpc_tls_cert.read_bytes())
+    return grpc.ssl_server_credentials([pair])
 
 
 def _unknown(path: str) -> Handler:

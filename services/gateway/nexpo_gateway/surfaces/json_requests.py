@@ -61,7 +61,9 @@ def read_json(body: bytes) -> object:
     except RecursionError:
         raise _not_json("it is nested too deeply") from None
     except ValueError as error:
-        raise _not_json(error.args[0] if isinstance(error, _Refused) else "a number") from None
+        raise _not_json(
+            error.args[0] if isinstance(error, _Refused) else "a number is too long"
+        ) from None
 
 
 def to_message(data: Json, message: type[Message]) -> Message:

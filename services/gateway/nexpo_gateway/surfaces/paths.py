@@ -84,7 +84,7 @@ class Routes:
                 f"This path allows {allow} only.",
                 metadata={"allow": allow},
             )
-        raise Fault(Reason.REASON_UNKNOWN_METHOD, "There is nothing at this path.")
+        raise Fault(Reason.REASON_UNKNOWN_METHOD, "There is no such method.")
 
     def _candidates(self, raw_path: str) -> Iterable[Route]:
         verb = _VERB.search(raw_path)

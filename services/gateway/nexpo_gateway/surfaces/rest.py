@@ -25,7 +25,7 @@ from ..calls import CallContext
 from ..dispatch import Dispatcher
 from ..validation import invalid
 from .faults import presentable
-from .grpc import MESSAGE_LIMIT, too_large
+from .grpc import MESSAGE_LIMIT, WIRE_LIMIT, too_large
 from .http_requests import assemble
 from .paths import Matched, Routes
 from .problems import problem_response
@@ -134,15 +134,17 @@ async def read_body(request: Request, context: CallContext) -> bytes:
     Raises:
         Fault: MESSAGE_TOO_LARGE; DEADLINE_EXCEEDED.
     """
-    declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared) > MESSAGE_LIMIT:
-        raise too_large()
-    body = bytearray()
-    async with asyncio.timeout(max(0.0, context.limit(_BODY_SECONDS))):
+    body, size = bytearray(), 0
+    async with asyncio.timeout(context.limit(_BODY_SECONDS)):
         async for chunk in request.stream():
-            body += chunk
-            if len(body) > MESSAGE_LIMIT:
-                raise too_large()
+            size += len(chunk)
+            if size <= MESSAGE_LIMIT:
+                body += chunk
+            elif size > WIRE_LIMIT:
+                break
+    # Only now: a client that is still sending would see a broken connection, not the reason.
+    if size > MESSAGE_LIMIT:
+        raise too_large()
     return bytes(body)
 
 

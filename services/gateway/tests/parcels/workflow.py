@@ -82,11 +82,14 @@ class SendParcel(Operation[Any, Any]):
 
     async def execute(self, request: Any) -> Any:
         async with self.saga() as saga:
-            await saga.step("pack", do=PACK(message("PackRequest", plan=request.plan)))
+            pack = PACK(message("PackRequest", plan=request.plan))
+            unpack = PACK(message("PackRequest", plan="stubborn"))
+            undo = unpack if request.plan == "blocked" else None
+            await saga.step("pack", do=pack, undo=undo, target="depot")
             return await self._deliver(request)
 
     async def _deliver(self, request: Any) -> Any:
-        if request.plan == "fail":
+        if request.plan in ("fail", "blocked"):
             raise Fault(
                 Reason.REASON_EMAIL_TAKEN,
                 "Somebody has it.",
@@ -121,6 +124,4 @@ class SendParcel(Operation[Any, Any]):
         self.nudges = self.nudges + 1
 
     def ask_parcel(self, request: Any) -> Any:
-        if request.refuse:
-            raise Fault(Reason.REASON_USER_NOT_ACTIVE, "Ask later.")
         return message("AskParcelResponse", nudges=self.nudges)

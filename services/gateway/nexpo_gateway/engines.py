@@ -1,0 +1,83 @@
+"""What runs the gateway's operations: Temporal, or this process when it is switched off."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+
+from nexpo_runtime import logs
+from nexpo_runtime.health import Health
+from nexpo_runtime.invocation import Service
+from nexpo_runtime.polling import QueuePoller
+from nexpo_runtime.temporal import TemporalLink
+from nexpo_runtime.worker_clients import WorkerClients
+
+from .contract import Contract
+from .operations.backend import OperationsBackend
+from .operations.local import LocalBackend
+from .operations.local_attempts import LocalAttempts
+from .operations.temporal import TemporalBackend
+from .settings import GatewaySettings
+
+QUEUE = "nexpo-gateway"
+
+_log = logs.get(__name__)
+
+
+@contextlib.asynccontextmanager
+async def running_engine(
+    settings: GatewaySettings,
+    contract: Contract,
+    workflows: Sequence[type],
+    services: Sequence[Service],
+    workers: WorkerClients,
+    health: Health,
+) -> AsyncIterator[OperationsBackend]:
+    """Runs the engine that the settings ask for; adds its health checks.
+
+    Args:
+        settings: The gateway's.
+        contract: What is served.
+        workflows: Of the gateway's own queue; without Temporal, all there are.
+        services: Activities of the gateway's own queue.
+        workers: The way to the other queues' workers.
+        health: Gets the engine's checks.
+    """
+    if settings.enable_temporal:
+        async with _temporal(settings, contract, workflows, services, health) as backend:
+            yield backend
+        return
+    _log.warning("operations are not durable: ENABLE_TEMPORAL is false, a restart loses them")
+    local = LocalBackend(workflows, LocalAttempts(QUEUE, services, workers))
+    try:
+        yield local
+    finally:
+        await local.close()
+
+
+@contextlib.asynccontextmanager
+async def _temporal(
+    settings: GatewaySettings,
+    contract: Contract,
+    workflows: Sequence[type],
+    services: Sequence[Service],
+    health: Health,
+) -> AsyncIterator[OperationsBackend]:
+    async with TemporalLink(settings) as link:
+        poller = QueuePoller(settings, link, queue=QUEUE, workflows=workflows, services=services)
+        health.add("temporal", link.check)
+        health.add("polling", poller.check)
+        polling = asyncio.create_task(poller.run())
+        try:
+            yield TemporalBackend(
+                link,
+                queues={
+                    name: settings.queue(rpc.rule.start.queue)
+                    for name, rpc in contract.by_type.items()
+                },
+                results={name: rpc.result for name, rpc in contract.by_type.items() if rpc.result},
+            )
+        finally:
+            poller.stop()
+            await asyncio.gather(polling, return_exceptions=True)
