@@ -24,7 +24,7 @@ class CloudSettings(Settings):
         s3_access_key_id: With the next, the credential.
         s3_secret_access_key: See above.
         s3_create_bucket: Whether a bucket that is missing is made.
-        s3_timeout: Seconds that one request may take.
+        s3_timeout: Seconds that one request may take; two fit into an activity.
     """
 
     service: ClassVar[str] = "nexpo-cloud"
@@ -36,7 +36,7 @@ class CloudSettings(Settings):
     s3_access_key_id: str = ""
     s3_secret_access_key: SecretStr | None = None
     s3_create_bucket: bool = True
-    s3_timeout: float = Field(8.0, gt=0, le=60)
+    s3_timeout: float = Field(4.0, gt=0, le=60)
 
     def object_storage_state(self) -> str:
         """ "on", or "off: why"."""

@@ -105,7 +105,9 @@ def _fault_of(error: Exception) -> Fault:
         return Fault(
             Reason.REASON_MAIL_REFUSED, "The mail server refused the e-mail.", metadata=facts
         )
-    if isinstance(error, aiosmtplib.SMTPNotSupported | ValueError):
+    # A certificate that is not trusted is a ValueError and an OSError; that may be mended.
+    unsendable = isinstance(error, ValueError) and not isinstance(error, OSError)
+    if unsendable or isinstance(error, aiosmtplib.SMTPNotSupported):
         return Fault(Reason.REASON_MAIL_REFUSED, "The mail server cannot take such an address.")
     return Fault(
         Reason.REASON_MAIL_UNAVAILABLE,
