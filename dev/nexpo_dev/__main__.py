@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from nexpo_dev.folder_lock import AlreadyRunningError, FolderLock
+from nexpo_dev.servers.postgresql import sweep
 from nexpo_dev.stack import Stack
 from nexpo_dev.supervisor import Status, Supervisor
 from nexpo_dev.tries import three_things_to_try
@@ -45,14 +45,16 @@ def up(folder: Path) -> int:
     begin = time.monotonic()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     running = FolderLock(folder).holder()
-    Status(state="starting").write(folder)
     if running is not None:
+        before = Status.read(folder).round
         os.kill(running, signal.SIGUSR1)
         supervisor = None
     else:
+        before = 0
+        Status().write(folder)
         supervisor = _spawn(folder)
     try:
-        done = _follow(folder, supervisor)
+        done = _follow(folder, before, supervisor)
     except KeyboardInterrupt:
         console.print("Interrupted: ending what was started. Data is kept.")
         _end(folder)
@@ -89,6 +91,7 @@ def down(folder: Path) -> int:
         return 0
     ended = _end(folder)
     Stack(folder).remove()
+    sweep()
     console.print(f"{'Ended the stack; deleted' if ended else 'Deleted'} {folder}.")
     return 0
 
@@ -104,16 +107,17 @@ def _spawn(folder: Path) -> "subprocess.Popen[bytes]":
         )
 
 
-def _follow(folder: Path, supervisor: "subprocess.Popen[bytes] | None") -> Status:
-    """Print what starts, until all has or something failed."""
+def _follow(folder: Path, before: int, supervisor: "subprocess.Popen[bytes] | None") -> Status:
+    """Print what starts after the round `before`, until all has or something failed."""
     printed = 0
     while True:
         ended = supervisor is not None and supervisor.poll() is not None
         found = Status.read(folder)
-        for line in found.started[printed:]:
-            console.print(f"  {line}")
-        printed = max(printed, len(found.started))
-        if ended or found.state not in ("starting", "stopped"):
+        if found.round > before:
+            for line in found.started[printed:]:
+                console.print(f"  {line}")
+            printed = len(found.started)
+        if ended or (found.round > before and found.state != "starting"):
             return found
         time.sleep(0.1)
 
@@ -141,10 +145,10 @@ def _why(folder: Path, failed: Status) -> str:
 
 
 def _print_addresses(found: Status) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for address in found.addresses:
-        table.add_row(address.name, f"[cyan]{address.url}[/]", address.note)
-    console.print(table)
+        console.print(f"{address.name:20} [cyan]{address.url}[/]")
+        for note in address.notes:
+            console.print(f"{'':20} [dim]{note}[/]")
 
 
 if __name__ == "__main__":

@@ -58,12 +58,17 @@ class Service(Server):
         """Whether /ready says yes."""
         async with httpx.AsyncClient(trust_env=False) as http:
             answer = await http.get(f"{self.url}/ready", timeout=3)
-        if answer.status_code == httpx.codes.OK:
-            return True
-        health = await self.health()
-        raise ConnectionError(f"not ready: {health}")
+        if answer.status_code != httpx.codes.OK:
+            raise ConnectionError(f"not ready: {await self.health()}")
+        return True
 
-    async def health(self) -> object:
-        """What /health says, decoded."""
+    async def status(self) -> str:
+        """ "ok", "degraded" (it works without something that helps) or "failing"."""
+        return str((await self.health())["status"])
+
+    async def health(self) -> Mapping[str, object]:
+        """What /health says: status, and each check by name."""
         async with httpx.AsyncClient(trust_env=False) as http:
-            return (await http.get(f"{self.url}/health", timeout=3)).json()
+            answer = await http.get(f"{self.url}/health", timeout=3)
+        health: dict[str, object] = answer.json()
+        return health

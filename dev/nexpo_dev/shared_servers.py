@@ -19,8 +19,7 @@ from pathlib import Path
 
 from nexpo_dev import servers
 from nexpo_dev.folder_lock import FolderLock
-from nexpo_dev.servers import Server
-from nexpo_dev.servers.postgresql import let_pass
+from nexpo_dev.servers import Server, postgresql
 
 _STALE_SECONDS = 60
 
@@ -99,6 +98,7 @@ def addresses(server: Server) -> dict[str, str]:
 
 def sweep(ours: Path) -> None:
     """Delete what test runs left behind whose owning process was killed before it could."""
+    postgresql.sweep()
     for other in ours.parent.glob("nexpo-test-*/run"):
         old = time.time() - other.parent.stat().st_mtime > _STALE_SECONDS
         mine = other.stat().st_uid == os.getuid()
@@ -110,7 +110,7 @@ def prepare(folder: Path) -> FolderLock:
     """Make the folder; the lock that is given back keeps others from sweeping it away."""
     sweep(folder.parent)
     folder.mkdir(mode=0o700)
-    let_pass(folder)
+    postgresql.let_pass(folder)
     lock = FolderLock(folder)
     lock.take()
     return lock

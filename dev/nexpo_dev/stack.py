@@ -31,20 +31,23 @@ from nexpo_dev.service import Service
 SERVERS = tuple(field.name for field in fields(Servers))
 SERVICES = ("gateway", "db-worker", "cloud-worker", "ai-worker")
 
+# All below the kernel's ephemeral range, where they could be taken by chance at any time.
 PREFERRED_PORTS: Mapping[str, int] = {
     "gateway": 8451,
     "gateway gRPC": 8450,
     "temporal": 7233,
     "temporal UI": 8233,
     "mailbox": 8025,
-    "mailbox SMTP": 1025,
-    "postgres": 55432,
-    "mongodb": 57017,
-    "sqlserver": 51433,
-    "supabase": 54321,
-    "cosmosdb": 58081,
-    "object_storage": 58333,
+    "mailbox SMTP": 8026,
+    "postgres": 15432,
+    "mongodb": 27017,
+    "cosmosdb": 18081,
+    "sqlserver": 11433,
+    "supabase": 18000,
+    "object_storage": 18333,
 }
+
+_WORKERS_SEEN_S = 15
 
 
 class Stack:
@@ -118,8 +121,10 @@ class Stack:
         parts = self.all()
         await _together(self._start(name, parts[name]) for name in SERVERS if name in parts)
         for service in self.services.values():
-            service.settings = self._environment(service.name)
+            service.settings = self.environment(service.name)
         await _together(self._start(name, parts[name]) for name in SERVICES if name in parts)
+        if self._only.issuperset(SERVICES):
+            await self._gateway_sees_workers()
 
     async def stop(self) -> None:
         """End everything in order, services first; data stays."""
@@ -165,6 +170,14 @@ class Stack:
         await server.start()
         self._report(f"{name} ready after {time.monotonic() - begin:.1f} s, pid {server.pid}")
 
+    async def _gateway_sees_workers(self) -> None:
+        """Wait until it does; not for ever, for it serves what it can without them."""
+        deadline = time.monotonic() + _WORKERS_SEEN_S
+        while time.monotonic() < deadline:
+            if await self.gateway.status() == "ok":
+                return
+            await asyncio.sleep(0.1)
+
     def _make_servers(self) -> Servers:
         at, wanted = self.folder, self._wanted.get
         return Servers(
@@ -193,7 +206,8 @@ class Stack:
             grpc_port=self._wanted.get(f"{name} gRPC"),
         )
 
-    def _environment(self, service: str) -> Mapping[str, str]:
+    def environment(self, service: str) -> Mapping[str, str]:
+        """The whole environment of a service, but for where it listens."""
         made = environment(
             service, self._only, self.servers, self.services, self._secrets, self._reach
         )

@@ -25,6 +25,7 @@ class Status:
 
     Attributes:
         state: how far it is.
+        round: counts the starts, so that an old "ready" is not taken for a new one.
         error: why it failed, for a person; empty when it did not.
         started: a line for each part that has started.
         running: process id by part; None when it has died.
@@ -32,6 +33,7 @@ class Status:
     """
 
     state: Literal["starting", "ready", "failed", "stopped"] = "starting"
+    round: int = 0
     error: str = ""
     started: list[str] = field(default_factory=list)
     running: dict[str, int | None] = field(default_factory=dict)
@@ -85,6 +87,8 @@ class Supervisor:
 
     async def _start(self) -> None:
         self._status.state = "starting"
+        self._status.round += 1
+        self._status.started.clear()
         await self._watch(self._stack.start())
         if not self._stop.is_set():
             self._status.state, self._status.addresses = "ready", addresses(self._stack)

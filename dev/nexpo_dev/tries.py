@@ -12,11 +12,11 @@ def three_things_to_try(found: list[Address]) -> str:
     url = {address.name: address.url for address in found}
     key, rest, grpc = url["API key"], url["REST API"], url["gRPC API"]
     return f"""\
-1. Onboard somebody over REST, and read the verification mail:
+1. Onboard somebody, read the mail, open the link in it:
      curl -s {rest}/v1/users:onboard -H 'authorization: Bearer {key}' \\
        -H 'content-type: application/json' -d '{json.dumps(_PERSON)}'
      curl -s {url["Mailbox"]}
-2. The same API from the command line:
+2. Ask from the command line who is there, and see each step in {url["Temporal Web UI"]}:
      export NEXPO_ADDRESS={grpc} NEXPO_API_KEY={key}
      .venv/bin/nexpo users list-users
-3. See the operation's every step in Temporal's Web UI: {url["Temporal Web UI"]}"""
+3. Kill a worker half-way (`make status` shows its pid), then `make up` again: nothing is lost."""

