@@ -164,12 +164,17 @@ class LocalBackend:
             name.workflow_id,
             name.run_id,
             self._attempt,
-            lambda progress: record.show(Snapshot(name, progress)),
+            lambda progress: self._show(Snapshot(name, progress)),
         )
         first = Progress()
         first.CopyFrom(order.progress)
         first.durable = False
         return _Record(name, order.request, Snapshot(name, first), operation)
+
+    def _show(self, snapshot: Snapshot) -> None:
+        record = self._records.get(snapshot.name.workflow_id)
+        if record is not None and record.name == snapshot.name:
+            record.show(snapshot)
 
     async def _run(self, record: _Record) -> None:
         result: Message | None = None
