@@ -45,6 +45,12 @@ test: .venv/.ready ## Run every test; JUnit XML in build/junit.xml. Narrow it: m
 	@mkdir -p build
 	@$(PY) -m pytest -n $(WORKERS) --dist loadfile -q --junitxml=build/junit.xml $(TESTS)
 
+RUNS ?= 20000
+SEED ?= 1
+.PHONY: simulate
+simulate: .venv/.ready ## Simulate onboardings under every fault: make simulate RUNS=20000 SEED=1 [CASE=n]
+	@$(PY) -m tests.simulation --runs $(RUNS) --seed $(SEED) $(if $(CASE),--case $(CASE))
+
 .PHONY: clean
 clean: ## End the stack; delete its data, test results and caches (not .venv)
 	@test ! -x $(PY) || $(PY) -m nexpo_dev down

@@ -1,4 +1,4 @@
-"""`python -m tests.simulation RUNS SEED`: simulates, counts coverage, shrinks a failure."""
+"""`make simulate RUNS=n SEED=s`: simulates, counts the coverage, shrinks a failure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
         print("\n".join(broken) or "every promise was kept")
         return 1 if broken else 0
     campaign = Campaign(options.seed)
-    campaign.run(options.runs)
+    campaign.run_on_all_cores(options.runs)
     _report(campaign)
     if campaign.failed is not None:
         print(f"seed {options.seed}: a promise was broken; shrunk to\n{shrunk(campaign.failed)}")
