@@ -25,6 +25,7 @@ from nexpo_dev.servers import StartError
 from nexpo_dev.stack import Stack
 
 from .acts import Act, BrokenPromise, Stage
+from .picture import draw
 from .screen import Screen, proof
 from .witnesses import Testimony
 
@@ -51,6 +52,8 @@ async def main() -> int:
             seconds = time.monotonic() - begun
             _summary(acts, stack, seconds)
             _report(acts, stack, seconds)
+            if picture := os.environ.get("DEMO_PICTURE"):
+                draw(acts, seconds, Path(picture))
     except TimeoutError:
         return _failed(folder, "Something took too long.")
     except (BrokenPromise, StartError, PortTakenError, NexpoError) as error:

@@ -41,6 +41,7 @@ class Act:
         ids: The store's own id, by store.
         steps: Name, state, attempt and reason of each step.
         proofs: What the stores were found to have, by when they were asked.
+        notes: What was done from outside, in words.
     """
 
     title: str
@@ -51,6 +52,7 @@ class Act:
     ids: dict[str, str] = field(default_factory=dict)
     steps: list[dict[str, object]] = field(default_factory=list)
     proofs: dict[str, list[dict[str, object]]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 class Stage:
@@ -83,7 +85,7 @@ class Stage:
     async def undoes(self, act: Act) -> None:
         """SQL Server refuses the person: a trigger in the database behind the stand-in."""
         await self._refuse(act.person)
-        self.say("  SQL Server is told to refuse this person (a trigger, from outside).")
+        self._note(act, "SQL Server is told to refuse this person (a trigger, from outside).")
         operation = await self._begin(act)
         await self._play(act, operation)
         try:
@@ -107,18 +109,23 @@ class Stage:
         found = await self._testify(act, "before the kill")
         _expect(len(found[0].ids) == 1, "the first commit is not there", found)
         worker = self.stack.services["db-worker"]
-        self.say(
-            f"  PostgreSQL has committed, its reply is held; SIGKILL to db-worker {worker.pid}."
+        self._note(
+            act, f"PostgreSQL has committed, its reply is held; SIGKILL to db-worker {worker.pid}."
         )
         await worker.kill()
         proxy.heal()
         await worker.start()
-        self.say(f"  db-worker is started again, pid {worker.pid}.")
+        self._note(act, f"db-worker is started again, pid {worker.pid}.")
         result = await self._verified(act, operation)
         await self._prove_whole(act, result)
         again = [step for step in act.steps if step["name"] == "create in postgres"]
         _expect(again[0]["attempt"] != 1, "the kill interrupted nothing", found)
         act.ending = f"active in {len(result.store_ids)} stores, one record each"
+
+    def _note(self, act: Act, text: str) -> None:
+        """Says and keeps what is done from outside."""
+        self.say(f"  {text}")
+        act.notes.append(text)
 
     async def _begin(self, act: Act) -> OnboardUserOperation:
         self._known_homes = await self.witnesses.homes()
@@ -149,7 +156,7 @@ class Stage:
     async def _verified(self, act: Act, operation: OnboardUserOperation) -> OnboardUserResponse:
         await self._play(act, operation, until=(Progress.WAITING,))
         token = await self._token(act.person)
-        self.say("  The mail has arrived; its token goes to VerifyEmail.")
+        self._note(act, "The mail has arrived; its token goes to VerifyEmail.")
         await operation.verify_email(token=token)
         await self._play(act, operation)
         return await operation.result(_PATIENCE)

@@ -91,9 +91,14 @@ def _table(progress: Progress) -> Table:
     return table
 
 
+def mark(state: Step.State.ValueType) -> tuple[str, str]:
+    """How a step's state is shown: a sign and its style."""
+    return _MARKS.get(state, (" ", ""))
+
+
 def _line(step: Step) -> Text:
-    mark, style = _MARKS.get(step.state, (" ", ""))
-    line = Text(f"  {mark} {step.name}", style=style)
+    sign, style = mark(step.state)
+    line = Text(f"  {sign} {step.name}", style=style)
     if step.attempt > 1:
         line.append(f"  attempt {step.attempt}", style="yellow")
     if step.reason:
