@@ -205,5 +205,5 @@ async def _make_table(database_url: str, table: str) -> None:
 async def _wait_for_table(url: str, key: str, table: str) -> None:
     """PostgREST reads the schema again a moment after it was told to."""
     async with httpx.AsyncClient(headers={"apikey": key}) as api:
-        while table not in (await api.get(f"{url}/rest/v1/")).json()["definitions"]:  # noqa: ASYNC110
+        while table not in str((await api.get(f"{url}/rest/v1/")).json()):  # noqa: ASYNC110
             await asyncio.sleep(0.05)

@@ -22,6 +22,8 @@ _INNER_PORTS = (
     "s3.port.grpc",
 )
 
+_PROBES = "nexpo-probes"  # a bucket of its own: the other holds nothing but what others put there
+
 
 class ObjectStorageServer(Server):
     """A whole SeaweedFS (master, volume, filer, S3) with one bucket and one pair of keys."""
@@ -69,7 +71,7 @@ class ObjectStorageServer(Server):
         file.write_text(json.dumps({"identities": [identity]}))
 
     async def answers(self) -> bool:
-        """Whether it takes a write into its bucket, which it makes when missing."""
+        """Whether it has its buckets, gives what was kept, and takes what is new."""
         async with get_session().create_client(
             "s3",
             endpoint_url=self.url,
@@ -83,11 +85,14 @@ class ObjectStorageServer(Server):
                 s3={"addressing_style": "path"},
             ),
         ) as s3:
-            buckets = await s3.list_buckets()
-            if self.bucket not in [bucket["Name"] for bucket in buckets["Buckets"]]:
-                await s3.create_bucket(Bucket=self.bucket)
-            await s3.put_object(Bucket=self.bucket, Key=".ready", Body=b"")
-            await s3.delete_object(Bucket=self.bucket, Key=".ready")
+            made = {bucket["Name"] for bucket in (await s3.list_buckets())["Buckets"]}
+            for bucket in {self.bucket, _PROBES} - made:
+                await s3.create_bucket(Bucket=bucket)
+            # Old objects first: their volumes are found later than new ones can be written.
+            probe = {"Bucket": _PROBES, "Key": "probe"}
+            if _PROBES in made and (await s3.list_objects_v2(Bucket=_PROBES))["KeyCount"]:
+                await (await s3.get_object(**probe))["Body"].read()
+            await s3.put_object(**probe, Body=b"written at every start")
         return True
 
     def remove(self) -> None:
