@@ -26,6 +26,10 @@ install: .venv/.ready ## Make the environment in .venv
 demo: .venv/.ready ## Play an onboarding that finishes, one that is undone, one that survives a kill
 	@$(PY) -m nexpo_dev.demo
 
+.PHONY: picture
+picture: .venv/.ready ## Draw the README's picture of the demo again, from a real run
+	@DEMO_PICTURE=docs/demo.svg $(PY) -m nexpo_dev.demo
+
 .PHONY: up
 up: .venv/.ready ## Start the whole stack and keep it running; print addresses and what to try
 	@$(PY) -m nexpo_dev up
