@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import resources
 
 from nexpo_tools.protoc_gen_nexpo.emit_client import emit_client
+from nexpo_tools.protoc_gen_nexpo.emit_comments import emit_comments
 from nexpo_tools.protoc_gen_nexpo.emit_modules import emit_modules
 from nexpo_tools.protoc_gen_nexpo.emit_service import emit_service
 from nexpo_tools.protoc_gen_nexpo.emit_temporal import emit_temporal
@@ -18,6 +19,7 @@ def emit_python(contract: Contract) -> dict[str, str]:
     """The sources by their paths below the generated package."""
     outputs = {f"nexpo/{name}": template(name) for name in _TEMPLATES}
     outputs["nexpo/modules.py"] = emit_modules(contract)
+    outputs["nexpo/comments.py"] = emit_comments(contract)
     outputs["nexpo/py.typed"] = ""
     for file in contract.files:
         modules = {

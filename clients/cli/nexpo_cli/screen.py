@@ -1,0 +1,68 @@
+"""Where output goes: results to standard output, everything else to standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TextIO
+
+from google.protobuf import json_format
+from google.protobuf.message import Message
+from rich.console import Console, RenderableType
+
+# Of a pipe: nothing is folded, whoever reads it can.
+_ENDLESS = 10_000
+
+
+class Screen:
+    """The two streams.
+
+    Attributes:
+        as_json: Whether results are protobuf's JSON, and errors JSON too.
+        out: For results.
+        err: For errors, warnings and progress beside JSON.
+    """
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self.out = _console(sys.stdout)
+        self.err = _console(sys.stderr)
+
+    def result(self, message: Message) -> None:
+        """Prints an answer."""
+        if self.as_json:
+            self.out.file.write(to_json(message) + "\n")
+            self.out.file.flush()
+            return
+        from .shown import shown
+
+        self.out.print(shown(message))
+
+    def say(self, line: RenderableType) -> None:
+        """Prints something for the user that is no result."""
+        self.err.print(line, soft_wrap=True)
+
+
+def to_json(message: Message) -> str:
+    """The message as protobuf's JSON, on one line.
+
+    Raises:
+        ValueError: It holds a message of a type that this contract does not know.
+    """
+    try:
+        data = json_format.MessageToDict(message)
+    except TypeError as error:
+        raise ValueError(
+            f"The answer cannot be written as JSON: {error}. Is this nexpo older than the gateway?"
+        ) from None
+    return json.dumps(data, ensure_ascii=False)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+def _console(stream: TextIO) -> Console:
+    width = None if stream.isatty() else _ENDLESS
+    return _Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
