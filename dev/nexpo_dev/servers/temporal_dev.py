@@ -16,8 +16,8 @@ from nexpo_dev.servers.programs import program
 from nexpo_dev.servers.server import Server
 
 # The dev server's defaults suit tiny loads: with these a task is dispatched after 18 ms instead of
-# 97, a timer fires after 36 ms instead of a second, and a deleted workflow is gone after 4 s instead
-# of half a minute.
+# 97, a timer fires after 36 ms instead of a second, and a deleted workflow is gone after 4 s, not
+# after half a minute.
 TUNING: dict[str, object] = {
     "history.transferProcessorMaxPollRPS": 1000,
     "history.timerProcessorMaxTimeShift": "10ms",
