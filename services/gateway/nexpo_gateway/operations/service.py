@@ -117,7 +117,7 @@ class OperationMethods:
     async def delete_operation(
         self, request: longrunning.DeleteOperationRequest, call: NativeCall
     ) -> Empty:
-        """Forgets an operation that has ended."""
+        """Forgets an operation that has ended; Temporal takes its time, seconds to a minute."""
         name = named(request.name, call.caller.tenant, "name")
         snapshot = await self._backend.describe(name, call.timeout())
         if not snapshot.done:
