@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -19,8 +19,14 @@ def main(arguments: Sequence[str]) -> int:
         return Exit.USAGE
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
-    except (BrokenPipeError, EOFError):
+    except BrokenPipeError:
         return Exit.BROKEN_PIPE
+    except EOFError:
+        print("error: the input ended where an answer was needed.", file=sys.stderr)
+        return Exit.USAGE
+    except OSError as error:
+        print(f"error: {error.strerror or error}.", file=sys.stderr)
+        return Exit.FAILED
     except Exception as error:
         if os.environ.get("NEXPO_DEBUG"):
             raise
@@ -49,10 +55,13 @@ def _main(arguments: Sequence[str]) -> int:
 
 def run() -> None:
     """The process's only purpose; ends it at once, without waiting for gRPC's threads."""
+    # Python has no stream where the shell has closed it.
+    sys.stdout = sys.stdout or open(os.devnull, "w")
+    sys.stderr = sys.stderr or open(os.devnull, "w")
     for stream in (sys.stdout, sys.stderr):
         # A terminal that lacks a character gets an escape, not a stack trace.
-        with contextlib.suppress(AttributeError):
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # TextIO
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     code = main(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from types import ModuleType
 
@@ -10,6 +11,9 @@ from types import ModuleType
 sys.modules.setdefault(
     "google.longrunning.operations_grpc_pb2", ModuleType("google.longrunning.operations_grpc_pb2")
 )
+
+# gRPC reads this once, when it is imported; its own log is not for users.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 from typing import cast  # noqa: E402
 

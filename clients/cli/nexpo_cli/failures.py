@@ -87,7 +87,7 @@ def _on_the_way(error: NexpoError, connection: Connection, seconds: float | None
             "code": code,
             "message": f"No gateway answers at {connection.address} {scheme}.",
             "hint": "Start it, or say where it is with --address or NEXPO_ADDRESS; "
-            f"gRPC says: {re.sub(r'^.*last error: (UNKNOWN: )?', '', said)}",
+            f"gRPC says: {cause}",
         }
     if error.code == code_pb2.DEADLINE_EXCEEDED:
         within = "in time" if seconds is None else f"within {seconds:g} s"

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
-
-# gRPC writes its own log to standard error, which is the user's.
-os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor

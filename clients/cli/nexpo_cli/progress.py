@@ -136,7 +136,8 @@ class Lines:
 def overview(operation: longrunning.Operation) -> RenderableType:
     """Name, state, steps and open tasks."""
     progress = progress_of(operation)
-    head = Text(clean(operation.name), style="bold")
+    # Never folded: it is there to be copied.
+    head = Text(clean(operation.name), style="bold", no_wrap=True, overflow="ignore")
     line = Text.assemble(
         (_state(progress), _STATE_STYLES.get(progress.state, "bold")),
         f" {progress.percent} %",

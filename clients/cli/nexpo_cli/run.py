@@ -141,9 +141,9 @@ class Command:
         if self.screen.as_json:
             self.screen.result(last)
         elif not isinstance(view, Lines):
-            self.screen.out.print(shown_operation(last))
+            self.screen.show(shown_operation(last))
         elif last.HasField("response"):
-            self.screen.out.print(shown(opened_any(last.response)))
+            self.screen.show(shown(opened_any(last.response)))
 
     def _judge(self, last: longrunning.Operation | None) -> None:
         """Says on standard error why the operation is no success."""

@@ -36,7 +36,18 @@ class Screen:
             return
         from .shown import shown
 
-        self.out.print(shown(message))
+        self.show(shown(message))
+
+    def show(self, what: RenderableType) -> None:
+        """Prints something for a person as a result; without padding where nobody sees it."""
+        if self.out.is_terminal:
+            self.out.print(what, crop=False)
+            return
+        with self.out.capture() as captured:
+            self.out.print(what)
+        lines = captured.get().splitlines()
+        self.out.file.write("".join(f"{line.rstrip()}\n" for line in lines))
+        self.out.file.flush()
 
     def say(self, line: RenderableType) -> None:
         """Prints something for the user that is no result."""

@@ -9,7 +9,8 @@ from google.longrunning import operations_pb2 as longrunning
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -19,6 +20,8 @@ from .plain import clean, is_leaf, leaf, leaf_message
 from .progress import overview, row_of
 
 _NEXT_PAGE = "next_page_token"
+# Wider than any screen: to measure by.
+_ENDLESS = 10_000
 
 
 def shown(message: Message) -> RenderableType:
@@ -62,7 +65,7 @@ def _only_list(message: Message) -> FieldDescriptor | None:
 
 def _page(message: Message, field: FieldDescriptor) -> RenderableType:
     items = list(getattr(message, field.name))
-    parts: list[RenderableType] = [_table(items) if items else Text("None.")]
+    parts: list[RenderableType] = [_Rows(items) if items else Text("None.")]
     token = getattr(message, _NEXT_PAGE)
     if token:
         parts.append(Text(f"There are more: --page-token {clean(token)}", style="dim"))
@@ -117,19 +120,41 @@ def _compound(field: FieldDescriptor, value: Any) -> RenderableType:
             shown_item = _structure(item) if compound else Text(leaf(of, item))
             grid.add_row(Text(clean(str(key)), style="dim"), shown_item)
         return grid
-    return _table(list(value))
+    return _Rows(list(value))
 
 
-def _table(items: Sequence[Message]) -> RenderableType:
-    """One row per message; columns that are empty in every row are left out."""
-    rows = [dict(_cells(item)) for item in items]
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
-        table.add_column(name.upper().replace("_", " "), overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(row.get(name, "")) for name in columns))
-    return table
+class _Rows:
+    """Messages as a table; one below the other where the screen is too narrow for it."""
+
+    def __init__(self, items: Sequence[Message]) -> None:
+        self._rows = [dict(_cells(item)) for item in items]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        table = self._table()
+        fits = Measurement.get(console, options.update(width=_ENDLESS), table).maximum
+        yield table if fits <= options.max_width else self._list()
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement.get(console, options, self._table())
+
+    def _table(self) -> Table:
+        # Columns that are empty in every row are left out.
+        columns = list(dict.fromkeys(name for row in self._rows for name in row))
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for name in columns:
+            table.add_column(name.upper().replace("_", " "), overflow="fold")
+        for row in self._rows:
+            table.add_row(*(Text(row.get(name, "")) for name in columns))
+        return table
+
+    def _list(self) -> RenderableType:
+        parts: list[RenderableType] = []
+        for row in self._rows:
+            grid = _grid()
+            for name, value in row.items():
+                grid.add_row(Text(f"{name.replace('_', ' ')}:", style="dim"), Text(value))
+            parts += [grid, Text("")]
+        return Group(*parts[:-1])
 
 
 def _cells(message: Message, prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -159,4 +184,4 @@ def _grid() -> Table:
 
 
 def _indented(inner: RenderableType) -> Padding:
-    return Padding(inner, (0, 0, 0, 2))
+    return Padding(inner, (0, 0, 0, 2), expand=False)
