@@ -55,9 +55,9 @@ def _main(arguments: Sequence[str]) -> int:
 
 def run() -> None:
     """The process's only purpose; ends it at once, without waiting for gRPC's threads."""
-    # Python has no stream where the shell has closed it.
-    sys.stdout = sys.stdout or open(os.devnull, "w")
-    sys.stderr = sys.stderr or open(os.devnull, "w")
+    # Python has no stream where the shell has closed it; these stay open to the end.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         # A terminal that lacks a character gets an escape, not a stack trace.
         if isinstance(stream, io.TextIOWrapper):
