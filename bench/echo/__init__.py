@@ -1,0 +1,1 @@
+"""A contract of the benchmarks' own: the smallest operation, and one that waits."""

@@ -1,0 +1,28 @@
+"""The house's own worker, with the benchmarks' operations."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from nexpo_runtime import entrypoint
+from nexpo_runtime.settings import Settings
+from nexpo_runtime.worker import run_worker
+
+from .contract import QUEUE
+
+
+class BenchSettings(Settings):
+    """What every service reads, and nothing else."""
+
+    service: ClassVar[str] = "nexpo-bench"
+
+
+async def main(settings: BenchSettings) -> None:
+    """Runs it until it is told to stop."""
+    from .workflows import Copies, Echo, Hold
+
+    await run_worker(settings, queue=QUEUE, workflows=[Echo, Hold], services=[Copies()])
+
+
+if __name__ == "__main__":
+    entrypoint.run(main, BenchSettings)

@@ -1,0 +1,186 @@
+"""What the gateway costs over the bare SDK's client, and the house over the bare SDK."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from google.longrunning import operations_pb2
+from temporalio.client import Client
+
+from nexpo.client import Caller, result_of
+from nexpo_runtime import telemetry
+from nexpo_runtime.settings import Settings
+from nexpo_runtime.temporal import connect
+from nexpo_runtime.tenant import acting_for
+
+from .bare.echo import BARE_QUEUE, BARE_TYPE
+from .bare.polling import bare_client
+from .bars import TOLERANCE, Bar
+from .echo.contract import PACKAGE, QUEUE, kind, text_of
+from .measure import Batch, Call, drive
+from .pairs import Pairs, Phases, interleaved, typical, typical_cpu
+from .rig import TENANT, Rig, fresh_rig, gateway_caller
+
+_ECHO = f"/{PACKAGE}.BenchService/Echo"
+_WARM_UP = 30
+_TEXT = "the quick brown fox " * 5
+
+
+@dataclass(frozen=True)
+class Load:
+    """How much to measure.
+
+    Attributes:
+        starts: Operations that are started and left alone.
+        waits: Operations that are started and waited for.
+        sequential: Operations one after the other.
+        at_once: How many of the first two are under way together.
+    """
+
+    starts: int = 1000
+    waits: int = 400
+    sequential: int = 150
+    at_once: int = 24
+
+
+async def measure(pairs: int, load: Load) -> tuple[list[Bar], dict[str, object]]:
+    """Runs the pairs; returns the bars and the raw figures."""
+
+    async def ours() -> Phases:
+        async with fresh_rig() as rig:
+            return await _ours(rig, load)
+
+    async def bare() -> Phases:
+        async with fresh_rig() as rig:
+            return await _bare(rig, load)
+
+    found = await interleaved(pairs, ours, bare)
+    raw: dict[str, object] = {phase: both.as_dict() for phase, both in found.items()}
+    raw["load"] = {**load.__dict__, "text_bytes": len(_TEXT)}
+    return _bars(found), raw
+
+
+async def _ours(rig: Rig, load: Load) -> Phases:
+    gateway = rig.module("gateway", "bench.echo.gateway")
+    worker = rig.module("worker", "bench.echo.worker")
+    async with rig.running(gateway, worker) as pids:
+        async with (
+            gateway_caller(gateway, rig.api_key, prefer="wait=60") as waiting,
+            gateway_caller(gateway, rig.api_key) as starting,
+        ):
+            wait, start = _through_gateway(waiting, waits=True), _through_gateway(starting)
+            await drive(wait, _WARM_UP, 8, {})
+            phases = {
+                "sequential": await drive(wait, load.sequential, 1, pids),
+                "start and wait": await drive(wait, load.waits, load.at_once, pids),
+            }
+            # Without a worker what is started stays as it is: the start alone is measured.
+            await worker.stop()
+            del pids["worker"]
+            await drive(start, _WARM_UP, 8, {})
+            phases["start"] = await drive(start, load.starts, load.at_once, pids)
+        return phases
+
+
+async def _bare(rig: Rig, load: Load) -> Phases:
+    plain = rig.plain("worker", "bench.bare.echo")
+    async with rig.running(plain) as pids:
+        keys = rig.settings["ENCRYPTION_KEYS"]
+        client = await bare_client(rig.temporal.url, keys)
+        call = _through_sdk(client, BARE_TYPE, BARE_QUEUE, waits=True)
+        await drive(call, _WARM_UP, 8, {})
+        phases = {"sequential": await drive(call, load.sequential, 1, pids)}
+    # The same worker and workflow as in the other arm; only the way to them differs.
+    worker = rig.module("worker", "bench.echo.worker")
+    async with rig.running(worker) as pids:
+        ours = await connect(_settings(rig))
+        wait = _through_sdk(ours, f"{PACKAGE}.Echo", QUEUE, waits=True)
+        start = _through_sdk(ours, f"{PACKAGE}.Echo", QUEUE)
+        await drive(wait, _WARM_UP, 8, {})
+        phases["start and wait"] = await drive(wait, load.waits, load.at_once, pids)
+        await worker.stop()
+        del pids["worker"]
+        await drive(start, _WARM_UP, 8, {})
+        phases["start"] = await drive(start, load.starts, load.at_once, pids)
+    return phases
+
+
+def _settings(rig: Rig) -> Settings:
+    settings = Settings.load(
+        environment="test",
+        temporal_address=rig.temporal.url,
+        encryption_keys=rig.settings["ENCRYPTION_KEYS"],
+        service_key=rig.settings["SERVICE_KEY"],
+    )
+    telemetry.configure(settings)
+    return settings
+
+
+def _through_gateway(caller: Caller, waits: bool = False) -> Call:
+    async def call(number: int) -> None:
+        request = kind("EchoRequest")(text=_TEXT, request_id=uuid.uuid4().hex)
+        operation = await caller.unary(_ECHO, request, operations_pb2.Operation, 60)
+        if waits:
+            _check(text_of(result_of(operation, kind("EchoResponse"))))
+
+    return call
+
+
+def _through_sdk(client: Client, workflow: str, queue: str, waits: bool = False) -> Call:
+    async def call(number: int) -> None:
+        request_id = uuid.uuid4().hex
+        with acting_for(TENANT):
+            handle = await client.start_workflow(
+                workflow,
+                kind("EchoRequest")(text=_TEXT, request_id=request_id),
+                id=f"{TENANT}/{workflow}/{request_id}",
+                task_queue=queue,
+                result_type=kind("EchoResponse"),
+            )
+        if waits:
+            _check(text_of(await handle.result()))
+
+    return call
+
+
+def _check(answer: str) -> None:
+    if answer != _TEXT:
+        raise RuntimeError("the answer is not what was sent")
+
+
+def _bars(found: dict[str, Pairs]) -> list[Bar]:
+    bars: list[Bar] = []
+    for phase in ("start", "start and wait"):
+        both = found[phase]
+        rate = both.ratio(lambda batch: batch.rate)
+        bare = typical(both.bare, _cpu)
+        bars += [
+            Bar(
+                f"gateway, {phase}: CPU of everything, server included, per call",
+                typical(both.ours, _cpu),
+                bare * 1.15 + 0.3,
+                "at most",
+                " ms",
+                f"bare {bare:.2f} ms; the bar is 1.15 of it plus 0.3 ms; by process"
+                f" {_shown(typical_cpu(both.ours))}, bare {_shown(typical_cpu(both.bare))}",
+            ),
+            Bar(
+                f"gateway, {phase}: throughput over bare",
+                rate,
+                0.90 - TOLERANCE,
+                "at least",
+                note="0.90 with a tolerance of 0.05",
+            ),
+        ]
+    times = found["sequential"].ratio(lambda batch: batch.percentile(50))
+    name = "one-activity operation, sequential: time over bare"
+    return [*bars, Bar(name, times, 1.2, "at most", note="ratio of the medians of each pair")]
+
+
+def _cpu(batch: Batch) -> float:
+    return batch.total_cpu_ms
+
+
+def _shown(cpu: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.2f}" for name, value in cpu.items())
