@@ -83,6 +83,10 @@ class Dispatcher:
         self._reads = reads
         self._natives = natives
 
+    def close(self) -> None:
+        """Ends the calls that could go on for long, at the beginning of a shutdown."""
+        self._operations.close()
+
     async def call(self, rpc: Rpc, context: CallContext, read: Read) -> Message:
         """Makes a call that has one answer. Raises: Fault."""
         caller, request = self._admit(rpc, context, read)

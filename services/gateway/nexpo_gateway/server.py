@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import sys
@@ -99,11 +100,10 @@ async def running_gateway(
         grpc = GrpcSurface(settings, dispatcher)
         health.on_change(grpc.show_ready)
         await grpc.show_ready(False)
-        await grpc.start()
-        stack.push_async_callback(grpc.stop, settings.shutdown_timeout)
         http = _http(settings, dispatcher, health)
+        stack.push_async_callback(_drain, settings, dispatcher, grpc, http)
+        await grpc.start()
         await http.start()
-        stack.push_async_callback(http.stop, settings.shutdown_timeout)
         await stack.enter_async_context(health.watched())
         stack.push_async_callback(health.stopping)
         _log.info("serving", grpc_port=grpc.port, http_ports=http.ports)
@@ -152,6 +152,14 @@ def open_keys(settings: GatewaySettings) -> ApiKeys:
         return ApiKeys(path)
     except ValueError as error:
         raise OSError(f"API_KEYS_FILE: {error}") from None
+
+
+async def _drain(
+    settings: GatewaySettings, dispatcher: Dispatcher, grpc: GrpcSurface, http: HttpServer
+) -> None:
+    """Ends both surfaces at the same time, and at once what would go on for long."""
+    dispatcher.close()
+    await asyncio.gather(grpc.stop(settings.shutdown_timeout), http.stop(settings.shutdown_timeout))
 
 
 def _watch_workers(health: Health, settings: GatewaySettings, workers: WorkerClients) -> None:

@@ -31,6 +31,13 @@ KEYS = {
 }
 
 
+PARCELS: dict[str, Any] = {
+    "contract": with_parcels(),
+    "workflows": [SendParcel],
+    "services": [Packing()],
+}
+
+
 @pytest.fixture
 def keys_file(tmp_path: Path) -> Path:
     path = tmp_path / "keys.json"
@@ -72,8 +79,7 @@ def gateway_settings(temporal: str, keys_file: Path, **more: object) -> GatewayS
 @contextlib.asynccontextmanager
 async def running(settings: GatewaySettings, **more: Any) -> AsyncIterator[tuple[Gateway, Started]]:
     """A gateway and its clients."""
-    own = {"contract": with_parcels(), "workflows": [SendParcel], "services": [Packing()]}
-    options: Any = {**own, **more}
+    options: Any = {**PARCELS, **more}
     async with (
         running_gateway(settings, **options) as started,
         Gateway(started.grpc_port, started.http_port) as gateway,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -13,10 +14,11 @@ import pytest
 
 from nexpo.operations.v1.operations_pb2 import Progress
 from nexpo_dev import servers
+from nexpo_gateway.server import running_gateway
 from nexpo_gateway.settings import GatewaySettings
 
 from .clients import Gateway, Refused, progress_of
-from .conftest import eventually, gateway_settings, ready, running
+from .conftest import PARCELS, eventually, gateway_settings, ready, running
 
 
 async def refused_at_once(call: Callable[[], Awaitable[object]]) -> Refused:
@@ -135,6 +137,33 @@ async def test_without_a_worker_an_update_says_so_within_its_deadline(
         # Reading needs no worker.
         assert progress_of(await gateway.get(name)).state == Progress.WAITING
         assert not (await gateway.wait(name, seconds=0.3)).done
+
+
+async def test_a_shutdown_ends_watches_and_waits_with_a_reason(settings: GatewaySettings) -> None:
+    waiting = asyncio.Event()
+
+    async def watch(gateway: Gateway, name: str) -> None:
+        async for frame in gateway.watch(name):
+            if progress_of(frame).state == Progress.WAITING:
+                waiting.set()
+
+    async with contextlib.AsyncExitStack() as clients:
+        async with running_gateway(settings, **PARCELS) as started:
+            await eventually(lambda: started.health.ready)
+            gateway = Gateway(started.grpc_port, started.http_port)
+            await clients.enter_async_context(gateway)
+            name = (await gateway.send(plan="wait")).name
+            watching = asyncio.create_task(watch(gateway, name))
+            waited = asyncio.create_task(gateway.wait(name, seconds=60))
+            lines = asyncio.create_task(gateway.http("GET", f"/v1/{name}:watch"))
+            await waiting.wait()
+            began = time.monotonic()
+        assert time.monotonic() - began < settings.shutdown_timeout
+        for call in (watching, waited):
+            with pytest.raises(Refused) as refused:
+                await call
+            assert refused.value.reason == "SHUTTING_DOWN"
+        assert b'"reason":"SHUTTING_DOWN"' in (await lines).body
 
 
 async def test_many_idle_watchers_share_one_feed_and_a_reconnect_finds_the_operation(

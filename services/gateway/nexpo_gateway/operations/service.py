@@ -5,6 +5,7 @@ google.longrunning.Operations is served by the same methods.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Container
 from dataclasses import dataclass
 
@@ -55,7 +56,13 @@ class OperationMethods:
         self._backend = backend
         self._pages = pages
         self._types = types
-        self.hub = WatchHub(backend)
+        self._hub = WatchHub(backend)
+        self._closing = asyncio.Event()
+
+    def close(self) -> None:
+        """Ends watches and waits with SHUTTING_DOWN, so that a shutdown need not wait for them."""
+        self._closing.set()
+        self._hub.close()
 
     async def get_operation(
         self, request: longrunning.GetOperationRequest, call: NativeCall
@@ -91,12 +98,24 @@ class OperationMethods:
 
     async def wait(self, name: OperationName, timeout: float) -> Snapshot:
         """Waits for the operation's end. Raises: Fault: as the operation failed."""
-        snapshot = await self._backend.outcome(name, timeout) if timeout > 0 else None
+        snapshot = await self._outcome(name, timeout) if timeout > 0 else None
         if snapshot is None:
             snapshot = await self._backend.describe(name, _CALL_SECONDS)
         if snapshot.fault is not None:
             raise snapshot.fault
         return snapshot
+
+    async def _outcome(self, name: OperationName, timeout: float) -> Snapshot | None:
+        outcome = asyncio.ensure_future(self._backend.outcome(name, timeout))
+        closing = asyncio.ensure_future(self._closing.wait())
+        try:
+            await asyncio.wait({outcome, closing}, return_when=asyncio.FIRST_COMPLETED)
+            if not outcome.done():
+                raise Fault(Reason.REASON_SHUTTING_DOWN, "The gateway is shutting down.")
+            return outcome.result()
+        finally:
+            outcome.cancel()
+            closing.cancel()
 
     async def cancel_operation(
         self, request: longrunning.CancelOperationRequest, call: NativeCall
@@ -132,7 +151,7 @@ class OperationMethods:
         name = named(request.name, call.caller.tenant, "name")
         # A name may carry a later run of its chain; one chain has one feed.
         current = await self._backend.describe(name, call.timeout())
-        async for snapshot in self.hub.watch(current.name):
+        async for snapshot in self._hub.watch(current.name):
             yield snapshot.operation
 
     async def list_operation_tasks(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo_runtime.errors import Fault
 from nexpo_runtime.names import OperationName
 
 from .backend import OperationsBackend, Snapshot
@@ -38,10 +40,10 @@ class WatchHub:
                 if self._feeds.get(name) is feed:
                     del self._feeds[name]
 
-    @property
-    def feeds(self) -> int:
-        """How many operations are being watched."""
-        return len(self._feeds)
+    def close(self) -> None:
+        """Ends every watch with SHUTTING_DOWN: another replica goes on from there."""
+        for feed in self._feeds.values():
+            feed.fail(Fault(Reason.REASON_SHUTTING_DOWN, "The gateway is shutting down."))
 
 
 class _Feed:
@@ -57,6 +59,10 @@ class _Feed:
         self._task = asyncio.create_task(self._pump(source))
 
     def close(self) -> None:
+        self._task.cancel()
+
+    def fail(self, fault: Fault) -> None:
+        self._error = fault
         self._task.cancel()
 
     async def follow(self) -> AsyncIterator[Snapshot]:
