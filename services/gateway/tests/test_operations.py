@@ -6,7 +6,7 @@ import asyncio
 import base64
 import hashlib
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,7 +15,6 @@ import pytest
 from nexpo.operations.v1.operations_pb2 import Progress, Step
 from nexpo_dev.pytest_plugin import TemporalAddress
 from nexpo_gateway.settings import GatewaySettings
-from nexpo_runtime import saga
 
 from .clients import Gateway, Refused, progress_of, result_of
 from .conftest import eventually, gateway_settings, ready
@@ -232,10 +231,9 @@ async def test_get_shows_how_far_a_step_says_it_is(settings: GatewaySettings) ->
 
 
 async def test_a_blocked_undo_is_a_task_that_a_human_closes(
-    settings: GatewaySettings, monkeypatch: pytest.MonkeyPatch
+    temporal: TemporalAddress, keys_file: Path
 ) -> None:
-    monkeypatch.setattr(saga, "UNDO_TASK_AFTER", timedelta(milliseconds=100))
-    async with ready(settings) as gateway:
+    async with ready(gateway_settings(temporal.url, keys_file, undo_task_after=0.1)) as gateway:
         name = (await gateway.send(plan="blocked")).name
         async for frame in gateway.watch(name):
             if progress_of(frame).state == Progress.UNDO_BLOCKED:

@@ -58,7 +58,11 @@ class QueuePoller:
         self._activities = activities_of(services)
         self._stop = asyncio.Event()
         self._worker: Worker | None = None
-        use_temporal(settings.time_scale, settings.temporal_task_queue)
+        use_temporal(
+            settings.time_scale,
+            settings.temporal_task_queue,
+            timedelta(seconds=settings.undo_task_after),
+        )
 
     @property
     def polling(self) -> bool:

@@ -27,9 +27,6 @@ from .progress import Tracker, task_id
 ResponseT = TypeVar("ResponseT", bound=Message)
 Undo = Call[Any] | Callable[[], Call[Any]]
 
-UNDO_TASK_AFTER = timedelta(minutes=5)
-"""How long an undo is retried before it becomes a human's task, too."""
-
 
 def step_key(step: str) -> str:
     """Key of a step's effect: the same on every attempt and in its undo."""
@@ -182,7 +179,7 @@ class Saga:
 
     async def _undone(self, name: str, call: Call[Any]) -> None:
         attempt = _begin(call, name)
-        if await flow.until(attempt.done, within=UNDO_TASK_AFTER):
+        if await flow.until(attempt.done, within=flow.engine().undo_task_after):
             return attempt.result()
         task = self._tracker.block(name)
         self._tasks.open(task.task)

@@ -114,6 +114,12 @@ class Settings(BaseSettings):
 
     time_scale: float = Field(default=1.0, gt=0, le=1)
     shutdown_timeout: float = Field(default=20.0, gt=0, le=3600)
+    undo_task_after: float = Field(
+        default=300.0,
+        gt=0,
+        le=86_400,
+        description="seconds that an undo is retried before it becomes a human's task, too",
+    )
 
     service_token: SecretStr = SecretStr(DEVELOPMENT_SERVICE_TOKEN)
     service_key: SecretStr = SecretStr(DEVELOPMENT_SERVICE_KEY)

@@ -33,13 +33,20 @@ class TemporalEngine:
         time_scale: Factor on every time-out and pause of the contract, for
             tests and development only.
         queue_prefix: Stands before every task queue of the contract.
+        undo_task_after: How long an undo is retried before it becomes a human's task.
     """
 
     durable = True
 
-    def __init__(self, time_scale: float = 1.0, queue_prefix: str = "") -> None:
+    def __init__(
+        self,
+        time_scale: float = 1.0,
+        queue_prefix: str = "",
+        undo_task_after: timedelta = flow.UNDO_TASK_AFTER,
+    ) -> None:
         self._scale = time_scale
         self._queue_prefix = queue_prefix
+        self.undo_task_after = undo_task_after
 
     @property
     def workflow_id(self) -> str:
@@ -112,6 +119,10 @@ class TemporalEngine:
         )
 
 
-def use_temporal(time_scale: float = 1.0, queue_prefix: str = "") -> None:
+def use_temporal(
+    time_scale: float = 1.0,
+    queue_prefix: str = "",
+    undo_task_after: timedelta = flow.UNDO_TASK_AFTER,
+) -> None:
     """Lets the workflows of this process run on Temporal; called once by the worker."""
-    flow.use_temporal(TemporalEngine(time_scale, queue_prefix))
+    flow.use_temporal(TemporalEngine(time_scale, queue_prefix, undo_task_after))
