@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import WorkflowExecution
@@ -110,21 +112,43 @@ class TemporalBackend:
 
     async def outcome(self, name: OperationName, timeout: float) -> Snapshot | None:
         client = self._calling.client()
-        described = await self._described(client, name, timeout)
-        if described.running:
-            handle: WorkflowHandle[object, object] = client.get_workflow_handle(
-                name.workflow_id, run_id=described.run_id
-            )
+        ends, run_id = time.monotonic() + timeout, name.run_id
+        # The result first: whoever waits for a short operation pays for no other look at it.
+        while True:
             try:
-                await self._calling.patient(timeout, handle.result())
+                ending = await self._ending(client, name, run_id, ends)
             except TimeoutError:
                 return None
-            except WorkflowFailureError:
-                pass
             except Exception as error:
+                await self._described(client, name, PROMPT)  # says so when there is no such run
                 raise fault_from(error) from error
             described = await self._described(client, name, PROMPT)
+            if not described.running:
+                break
+            run_id = described.run_id  # the run was reset: its operation goes on in this one
+        if described.run_id == run_id:
+            return _ended(described, ending)
         return await self._snapshot(client, described, PROMPT)
+
+    async def _ending(
+        self, client: Client, name: OperationName, run_id: str, ends: float
+    ) -> _Ending:
+        """Waits until the run has closed. Raises: TimeoutError; Fault; TemporalError."""
+        handle = self._handle(client, name, run_id)
+        try:
+            result = await self._calling.patient(ends - time.monotonic(), handle.result())
+        except WorkflowFailureError as error:
+            return _Ending(fault=fault_from(error))
+        except DecryptionError:
+            return _KEY_GONE
+        return _Ending(result)
+
+    def _handle(
+        self, client: Client, name: OperationName, run_id: str
+    ) -> WorkflowHandle[object, object]:
+        return client.get_workflow_handle(
+            name.workflow_id, run_id=run_id, result_type=self._results.get(name.type)
+        )
 
     async def cancel(self, name: OperationName, timeout: float) -> None:
         handle: WorkflowHandle[object, object] = self._calling.client().get_workflow_handle(
@@ -178,28 +202,37 @@ class TemporalBackend:
         """The description, with the outcome of an operation that has ended."""
         if described.running:
             return Snapshot(described.name, described.progress)
-        handle: WorkflowHandle[object, object] = client.get_workflow_handle(
-            described.name.workflow_id,
-            run_id=described.run_id,
-            result_type=self._results.get(described.name.type),
-        )
-        result: object = None
-        fault: Fault | None = None
+        handle = self._handle(client, described.name, described.run_id)
         try:
             result = await self._calling.prompt(
                 timeout, lambda limit: handle.result(rpc_timeout=limit)
             )
         except WorkflowFailureError as error:
-            fault = fault_from(error)
+            return _ended(described, _Ending(fault=fault_from(error)))
         except DecryptionError:
-            fault = Fault(Reason.REASON_INTERNAL, "The outcome's encryption key is gone.")
-        return Snapshot(
-            described.name,
-            described.ended(fault),
-            done=True,
-            result=result if isinstance(result, Message) else None,
-            fault=fault,
-        )
+            return _ended(described, _KEY_GONE)
+        return _ended(described, _Ending(result))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """How a run ended."""
+
+    result: object = None
+    fault: Fault | None = None
+
+
+_KEY_GONE = _Ending(fault=Fault(Reason.REASON_INTERNAL, "The outcome's encryption key is gone."))
+
+
+def _ended(described: Described, ending: _Ending) -> Snapshot:
+    return Snapshot(
+        described.name,
+        described.ended(ending.fault),
+        done=True,
+        result=ending.result if isinstance(ending.result, Message) else None,
+        fault=ending.fault,
+    )
 
 
 def _search_attributes(order: Order, tenant: str) -> TypedSearchAttributes:
