@@ -18,5 +18,5 @@ def three_things_to_try(found: list[Address]) -> str:
      curl -s {url["Mailbox"]}
 2. Ask from the command line who is there, and see each step in {url["Temporal Web UI"]}:
      export NEXPO_ADDRESS={grpc} NEXPO_API_KEY={key}
-     .venv/bin/nexpo users list-users
+     .venv/bin/nexpo users list
 3. Kill a worker half-way (`make status` shows its pid), then `make up` again: nothing is lost."""

@@ -18,6 +18,7 @@ from nexpo_dev.service import Service
 from nexpo_dev.stack import Stack
 from nexpo_dev.supervisor import Status
 
+WORKSPACE = Path(__file__).parents[2]
 DB_WORKER = ("temporal", "postgres", "db-worker")
 
 
@@ -71,6 +72,9 @@ def test_up_keeps_everything_until_down_leaves_nothing(command_line: CommandLine
         assert shown in up.stdout
     assert command_line.run("status").returncode == 0
     assert command_line.get("/v1/users") == {}
+    proposed = [line for line in up.stdout.splitlines() if "NEXPO_" in line or "bin/nexpo" in line]
+    tried = subprocess.run("\n".join(proposed), shell=True, cwd=WORKSPACE, timeout=60)
+    assert tried.returncode == 0
 
     # What has died is shown, and `up` starts it again.
     worker = Status.read(command_line.folder).running["db-worker"]
