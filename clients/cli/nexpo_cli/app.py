@@ -218,6 +218,7 @@ def _own_parameters(starts: bool) -> list[inspect.Parameter]:
     json = Parameter(
         name="--json",
         metavar="JSON",
+        allow_leading_hyphen=True,
         help="The whole request as JSON: {...}, @file, or - for standard input; flags change it.",
     )
     found = [inspect.Parameter("json", kind, default=None, annotation=Annotated[str | None, json])]

@@ -186,12 +186,15 @@ def fill(message: Message, data: object) -> None:
     Raises:
         ValueError: It does not fit the message.
     """
+    full_name = message.DESCRIPTOR.full_name
+    if not isinstance(data, dict) and not full_name.startswith("google.protobuf."):
+        raise ValueError("must be a JSON object")
     try:
         json_format.ParseDict(data, message)  # type: ignore[arg-type]  # refuses what is no dict
     except json_format.ParseError as error:
         raise ValueError(f"does not fit: {str(error).splitlines()[0]}") from None
     except (AttributeError, TypeError, ValueError, RecursionError):
-        raise ValueError(f"does not fit {message.DESCRIPTOR.full_name}") from None
+        raise ValueError(f"does not fit {full_name}") from None
 
 
 def _message(kind: Descriptor, text: str) -> Message:
