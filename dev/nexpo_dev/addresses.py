@@ -45,6 +45,7 @@ def addresses(stack: Stack) -> list[Address]:
         Address("Supabase's database", at.supabase.database_url),
         Address("Object storage", storage.url, ["SeaweedFS, S3 API", *storage_keys]),
         Address("Claude", at.claude.url, ["our stand-in", f"key: {at.claude.api_key}"]),
+        *(Address(f"{one.name} metrics", one.metrics_url) for one in stack.services.values()),
         *(
             Address(f"{one.name} health", f"{one.url}/health", [f"log: {one.log}"])
             for one in stack.services.values()

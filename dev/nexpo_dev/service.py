@@ -29,12 +29,19 @@ class Service(Server):
         self.name = name
         super().__init__(folder, port=port)
         self.grpc_port = self.memory.port("grpc_port", grpc_port)
+        # The workers' HTTP is for operators anyway; the gateway's is for users.
+        self.metrics_port = self.memory.port("metrics_port") if name == "gateway" else self.port
         self.settings: Mapping[str, str] = {}
 
     @property
     def url(self) -> str:
         """Its HTTP address: /ready, /health, /metrics, and the gateway's REST."""
         return f"http://{ports.HOST}:{self.port}"
+
+    @property
+    def metrics_url(self) -> str:
+        """Its Prometheus metrics."""
+        return f"http://{ports.HOST}:{self.metrics_port}/metrics"
 
     @property
     def grpc_address(self) -> str:
@@ -51,6 +58,7 @@ class Service(Server):
             **self.settings,
             "GRPC_ADDRESS": self.grpc_address,
             "HTTP_ADDRESS": f"{ports.HOST}:{self.port}",
+            **({"METRICS_PORT": str(self.metrics_port)} if self.name == "gateway" else {}),
             "PYTHONUNBUFFERED": "1",
         }
 

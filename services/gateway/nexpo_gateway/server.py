@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
-from starlette.routing import Mount, Route
+from starlette.routing import Mount
 
 from nexpo_runtime import logs, telemetry
 from nexpo_runtime.health import Health, routes
@@ -100,6 +100,7 @@ async def running_gateway(
         grpc = GrpcSurface(settings, dispatcher)
         health.on_change(grpc.show_ready)
         await grpc.show_ready(False)
+        await stack.enter_async_context(_metrics(settings, health))
         http = _http(settings, dispatcher, health)
         stack.push_async_callback(_drain, settings, dispatcher, grpc, http)
         await grpc.start()
@@ -170,14 +171,29 @@ def _watch_workers(health: Health, settings: GatewaySettings, workers: WorkerCli
 
 
 def _http(settings: GatewaySettings, dispatcher: Dispatcher, health: Health) -> HttpServer:
-    sdk_port = telemetry.sdk_metrics_port(settings) if settings.enable_temporal else None
-    own = [route for route in routes(health, sdk_port) if isinstance(route, Route)]
     # Metrics are not for users: they have a port of their own, or none.
-    shown = [route for route in own if route.path != "/metrics"]
+    shown = [route for route in routes(health, None) if route.path != "/metrics"]
     app = Starlette(
         routes=[*shown, *verify_routes(dispatcher), Mount("/", app=RestSurface(dispatcher))]
     )
     return HttpServer(app, [settings.http_address])
+
+
+@contextlib.asynccontextmanager
+async def _metrics(settings: GatewaySettings, health: Health) -> AsyncIterator[None]:
+    """Serves /metrics and the health routes on METRICS_PORT, when it is set."""
+    if not settings.metrics_port:
+        yield
+        return
+    sdk_port = telemetry.sdk_metrics_port(settings) if settings.enable_temporal else None
+    host = settings.http_address.rpartition(":")[0]
+    app = Starlette(routes=list(routes(health, sdk_port)))
+    server = HttpServer(app, [f"{host}:{settings.metrics_port}"])
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop(1.0)
 
 
 def _introduce(
