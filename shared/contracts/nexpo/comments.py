@@ -30,7 +30,7 @@ COMMENTS: dict[str, str] = {
     'nexpo.operations.v1.OperationService.CancelOperation': 'Asks the operation to stop and undo what it did. Does not wait for it.',
     'nexpo.operations.v1.OperationService.DeleteOperation': 'Forgets an operation that has ended. Undoes nothing.',
     'nexpo.operations.v1.OperationService.GetOperation': 'The operation as it is now.',
-    'nexpo.operations.v1.OperationService.ListOperations': 'The caller\'s operations, newest first. The filter knows type, state and create_time: `type="nexpo.users.v1.OnboardUser" AND state="RUNNING"`.',
+    'nexpo.operations.v1.OperationService.ListOperations': 'The caller\'s operations: first those that run, newest first, then those that have ended. The filter knows type, state and create_time: `type="nexpo.users.v1.OnboardUser" AND state="RUNNING"`.',
     'nexpo.operations.v1.OperationService.WaitOperation': "Waits until the operation has ended or the time-out is over. An operation that failed is the call's error.",
     'nexpo.operations.v1.OperationService.WatchOperation': 'Streams the operation: first as it is, then at every change, last when it has ended.',
     'nexpo.operations.v1.OperationTaskService': 'The undos that could not be done and need a human. They go on being retried.',

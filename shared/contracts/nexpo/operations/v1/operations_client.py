@@ -38,8 +38,8 @@ class OperationServiceClient:
     async def list_operations(
         self, request: operations_pb2.ListOperationsRequest, *, timeout: float = 10.0
     ) -> operations_pb2.ListOperationsResponse:
-        """The caller's operations, newest first. The filter knows type, state and
-        create_time: `type="nexpo.users.v1.OnboardUser" AND state="RUNNING"`.
+        """The caller's operations: first those that run, newest first, then those
+        that have ended. The filter knows type, state and create_time: `type="nexpo.users.v1.OnboardUser" AND state="RUNNING"`.
         """
         return await self._caller.unary(
             "/nexpo.operations.v1.OperationService/ListOperations",

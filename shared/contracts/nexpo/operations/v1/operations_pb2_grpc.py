@@ -83,8 +83,8 @@ class OperationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListOperations(self, request, context):
-        """The caller's operations, newest first. The filter knows type, state and
-        create_time: `type="nexpo.users.v1.OnboardUser" AND state="RUNNING"`.
+        """The caller's operations: first those that run, newest first, then those
+        that have ended. The filter knows type, state and create_time: `type="nexpo.users.v1.OnboardUser" AND state="RUNNING"`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,8 +40,8 @@ class OperationServiceStub:
     GetOperation: _grpc.UnaryUnaryMultiCallable[_operations_pb2.GetOperationRequest, _operations_pb2.Operation]
     """The operation as it is now."""
     ListOperations: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ListOperationsRequest, _operations_pb2.ListOperationsResponse]
-    """The caller's operations, newest first. The filter knows type, state and
-    create_time: `type="nexpo.users.v1.OnboardUser" AND state="RUNNING"`.
+    """The caller's operations: first those that run, newest first, then those
+    that have ended. The filter knows type, state and create_time: `type="nexpo.users.v1.OnboardUser" AND state="RUNNING"`.
     """
     WaitOperation: _grpc.UnaryUnaryMultiCallable[_operations_pb2.WaitOperationRequest, _operations_pb2.Operation]
     """Waits until the operation has ended or the time-out is over. An operation
@@ -66,8 +66,8 @@ class OperationServiceAsyncStub(OperationServiceStub):
     GetOperation: _aio.UnaryUnaryMultiCallable[_operations_pb2.GetOperationRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """The operation as it is now."""
     ListOperations: _aio.UnaryUnaryMultiCallable[_operations_pb2.ListOperationsRequest, _operations_pb2.ListOperationsResponse]  # type: ignore[assignment]
-    """The caller's operations, newest first. The filter knows type, state and
-    create_time: `type="nexpo.users.v1.OnboardUser" AND state="RUNNING"`.
+    """The caller's operations: first those that run, newest first, then those
+    that have ended. The filter knows type, state and create_time: `type="nexpo.users.v1.OnboardUser" AND state="RUNNING"`.
     """
     WaitOperation: _aio.UnaryUnaryMultiCallable[_operations_pb2.WaitOperationRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Waits until the operation has ended or the time-out is over. An operation
@@ -101,8 +101,8 @@ class OperationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operations_pb2.ListOperationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.ListOperationsResponse, _abc.Awaitable[_operations_pb2.ListOperationsResponse]]:
-        """The caller's operations, newest first. The filter knows type, state and
-        create_time: `type="nexpo.users.v1.OnboardUser" AND state="RUNNING"`.
+        """The caller's operations: first those that run, newest first, then those
+        that have ended. The filter knows type, state and create_time: `type="nexpo.users.v1.OnboardUser" AND state="RUNNING"`.
         """
 
     @_abc_1.abstractmethod
