@@ -53,12 +53,16 @@ class ExtendedGateway:
     """The gateway of a workspace, as a process.
 
     Attributes:
-        root: The workspace.
+        root: Where it runs and logs.
         temporal: host:port of the Temporal server.
+        packages: The environment in which the workspace's packages are found.
+        grpc_address: host:port of its gRPC, once it has started.
+        url: Of its REST.
     """
 
     root: Path
     temporal: str
+    packages: dict[str, str]
     grpc_address: str = ""
     url: str = ""
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
@@ -74,7 +78,7 @@ class ExtendedGateway:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "nexpo_gateway"],
                 cwd=self.root,
-                env={**environment(self.root), **self._settings()},
+                env={**self.packages, **self._settings()},
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )

@@ -10,7 +10,7 @@ import pytest
 
 from nexpo_dev.pytest_plugin import TemporalAddress
 from nexpo_tools.generate import ROOT
-from tests.contract_extension.extended import ExtendedGateway, build
+from tests.contract_extension.extended import ExtendedGateway, build, environment
 from tests.contract_extension.surfaces import Call, Cli, Grpc, Json, Refused, Rest, Surface
 
 SERVICE = "nexpo.votes.v1.VoteService"
@@ -23,7 +23,7 @@ def gateway(
 ) -> Iterator[ExtendedGateway]:
     root = tmp_path_factory.mktemp("extended")
     build(root)
-    extended = ExtendedGateway(root, temporal.url)
+    extended = ExtendedGateway(root, temporal.url, environment(root))
     try:
         extended.start()
         yield extended

@@ -1,0 +1,108 @@
+"""The tutorial's blocks, and a copy of the checkout to follow it in."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from nexpo_tools.generate import ROOT
+
+PAGE = ROOT / "docs/guides/add-an-operation.md"
+
+_BLOCK = re.compile(
+    r"<!-- run: no, test_tutorial\.py (?:runs it|writes (?P<file>\S+)) -->\n"
+    r"```\w+\n(?P<text>.*?)^```$",
+    re.DOTALL | re.MULTILINE,
+)
+_PACKAGES = (
+    *("shared/contracts", "shared/runtime", "clients/cli", "dev", "tools"),
+    *(f"services/{name}" for name in ("gateway", "db-worker", "cloud-worker", "ai-worker")),
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A file to write, or commands to run.
+
+    Attributes:
+        file: Its path in the checkout; empty for commands.
+        text: The file's content, or the commands.
+    """
+
+    file: str
+    text: str
+
+
+def steps() -> list[Step]:
+    """What the tutorial tells its reader to do, in order."""
+    found = _BLOCK.finditer(PAGE.read_text(encoding="utf-8"))
+    return [Step(match["file"] or "", match["text"]) for match in found]
+
+
+class Checkout:
+    """A copy of the working tree, as a repository of its own, with the same environment.
+
+    Args:
+        root: Where it is made.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        names = subprocess.run(listed, cwd=ROOT, capture_output=True, check=True).stdout
+        for name in filter(None, names.decode().split("\0")):
+            source, target = ROOT / name, root / name
+            if source.is_file():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, target)
+        (root / ".venv").symlink_to(sys.prefix)
+        self._git("init", "-q")
+        self._git("config", "core.excludesFile", "/dev/null")
+        (root / ".git/info/exclude").write_text(".venv\n")
+        self._git("add", "-A")
+        self._git("-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-qm", "begin")
+
+    def run(self, commands: str, **variables: str) -> str:
+        """Runs commands in bash as the reader would, and returns what they print.
+
+        Raises:
+            AssertionError: One failed; holds what it printed.
+        """
+        done = subprocess.run(
+            ["bash", "-e", "-o", "pipefail", "-c", f"{_MAKE}\n{commands}"],
+            cwd=self.root,
+            env={**self.environment(), **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        assert done.returncode == 0, f"{commands}\nprinted:\n{done.stdout}"
+        return done.stdout
+
+    def environment(self) -> dict[str, str]:
+        """The environment in which the copy's packages come before the checkout's."""
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        path = os.pathsep.join(str(self.root / package) for package in _PACKAGES)
+        return {**kept, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def changed(self) -> set[str]:
+        """The files that differ from the beginning, as git sees it."""
+        lines = self._git("status", "--porcelain", "--untracked-files=all").splitlines()
+        return {line[3:] for line in lines}
+
+    def _git(self, *arguments: str) -> str:
+        done = subprocess.run(
+            ["git", *arguments], cwd=self.root, capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+
+# The environment is there already: make must not build it again in the copy.
+_MAKE = 'make() { command make -s -o .venv/.ready "$@"; }'
