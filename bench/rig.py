@@ -27,10 +27,7 @@ WORK = ROOT / "build" / "bench"
 """Where batches keep their servers' files while they run."""
 
 # A benchmark is one credential and one address; the limits are measured by nobody here.
-_NO_LIMITS = {
-    name: "1000000"
-    for name in ("RATE_LIMIT", "RATE_BURST", "PUBLIC_RATE_LIMIT", "PUBLIC_RATE_BURST")
-}
+NO_LIMITS = dict.fromkeys(("RATE_LIMIT", "RATE_BURST", "PUBLIC_RATE_LIMIT", "PUBLIC_RATE_BURST"), "1000000")
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")
 
 
@@ -64,34 +61,37 @@ class Rig:
     Attributes:
         folder: Where everything is kept.
         temporal: The server, fresh.
-        api_key: Of the tenant TENANT; may do everything.
+        secrets: With the key of the tenant TENANT, which may do everything.
         settings: What every process of the batch gets as its environment.
     """
 
     def __init__(self, folder: Path, encrypted: bool) -> None:
         self.folder = folder
         self.temporal = servers.temporal(folder / "temporal")
-        secrets = Secrets(folder, Memory(folder / "rig.json"))
-        self.api_key = secrets.api_key
-        shared = dict(secrets.shared)
+        self.secrets = Secrets(folder, Memory(folder / "rig.json"))
         if not encrypted:
-            del shared["ENCRYPTION_KEYS"]
+            del self.secrets.shared["ENCRYPTION_KEYS"]
         self.settings = {
             **{name: os.environ[name] for name in _INHERITED if name in os.environ},
-            **shared,
-            **_NO_LIMITS,
+            **self.secrets.shared,
+            **NO_LIMITS,
             "ENVIRONMENT": "test",
             "TEMPORAL_ADDRESS": self.temporal.url,
             "TEMPORAL_NAMESPACE": self.temporal.namespace,
-            "API_KEYS_FILE": str(secrets.api_keys_file),
+            "API_KEYS_FILE": str(self.secrets.api_keys_file),
         }
+
+    @property
+    def api_key(self) -> str:
+        """Of the tenant TENANT; may do everything."""
+        return self.secrets.api_key
 
     @contextlib.asynccontextmanager
     async def running(self, *parts: Server) -> AsyncIterator[dict[str, int]]:
         """Runs services inside the block; yields process ids by name, the server's too."""
         async with contextlib.AsyncExitStack() as stack:
             for part in parts:
-                if isinstance(part, Service):
+                if isinstance(part, Service) and not part.settings:
                     part.settings = self.settings
                 await stack.enter_async_context(part)
             yield {"server": self.temporal.pid, **{part.name: part.pid for part in parts}}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import grpc.aio
 from google.longrunning import operations_pb2
 
-from nexpo.client import Caller, OperationHandle, progress_of
+from nexpo.client import Caller, OperationHandle
 from nexpo.operations.v1.operations_pb2 import Progress
 from nexpo_dev.service import Service
 

@@ -26,9 +26,7 @@ from nexpo_runtime.converter import PayloadConverter
 _PASSED_THROUGH = ("bench", "buf", "nexpo", "google", "grpc", "opentelemetry")
 
 
-async def bare_client(
-    address: str, encryption_keys: str, *, tracing: bool | None = None
-) -> Client:
+async def bare_client(address: str, encryption_keys: str, *, tracing: bool | None = None) -> Client:
     """A client of the SDK with our codec and with tracing, and nothing else of ours.
 
     Args:

@@ -1,0 +1,55 @@
+"""One worker of the bare onboarding: `python -m bench.bare.onboarding_worker flow|data|cloud|ai`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import AsyncExitStack
+
+import uvloop
+
+from nexpo_ai_worker.claude.client import open_claude
+from nexpo_ai_worker.settings import AiSettings
+from nexpo_cloud_worker.homes import Homes
+from nexpo_cloud_worker.providers.s3 import open_s3
+from nexpo_cloud_worker.settings import CloudSettings
+from nexpo_db_worker.providers import open_providers
+from nexpo_db_worker.settings import DbSettings
+from nexpo_gateway.settings import GatewaySettings
+
+from .onboarding import AI, CLOUD, DATA, FLOW, BareOnboarding
+from .polling import poll
+from .steps import CloudSteps, DataSteps, MailSteps, TextSteps
+
+
+async def main(role: str) -> None:
+    """Polls the role's queue until SIGTERM."""
+    async with AsyncExitStack() as stack:
+        match role:
+            case "flow":
+                settings = GatewaySettings.load()
+                assert settings.mail is not None
+                mail = MailSteps(settings.mail, settings.service_keys[0])
+                await poll(FLOW, [BareOnboarding], [mail.send_verification, mail.send_welcome])
+            case "data":
+                data = DataSteps(await open_providers(DbSettings.load(), stack))
+                activities = [
+                    *(data.describe_stores, data.reserve_email, data.release_email),
+                    *(data.create_user, data.remove_user, data.replace_user),
+                ]
+                await poll(DATA, [], activities)
+            case "cloud":
+                store = await stack.enter_async_context(open_s3(CloudSettings.load()))
+                cloud = CloudSteps(Homes(store))
+                await poll(CLOUD, [], [cloud.create_home, cloud.remove_home])
+            case "ai":
+                claude = await stack.enter_async_context(open_claude(AiSettings.load()))
+                await poll(AI, [], [TextSteps(claude).write_welcome])
+            case _:
+                raise SystemExit(f"There is no role {role!r}.")
+
+
+if __name__ == "__main__":
+    uvloop.run(main(sys.argv[1]))
+    sys.stdout.flush()
+    os._exit(0)

@@ -1,0 +1,249 @@
+"""The onboarding in the house against the same steps on the bare SDK, DBOS beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import sys
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+from temporalio.client import WorkflowUpdateFailedError
+
+from nexpo.users.v1.users_pb2 import VerifyEmailRequest
+from nexpo_dev.service import Service
+from nexpo_dev.stack import SERVICES, Stack
+from nexpo_gateway.activities.notifications import digest
+from nexpo_gateway.protection import Protection
+
+from .bare.onboarding import FLOW, BareOnboarding
+from .bare.polling import bare_client
+from .bars import TOLERANCE, Bar
+from .house import (
+    READING_SECONDS,
+    STORES,
+    Clicks,
+    house,
+    house_settings,
+    new_person,
+    onboard,
+    onboarding,
+    store_pids,
+    stores,
+)
+from .machine import ROOT
+from .mail import Mails, mails
+from .measure import CLIENT, Batch, Meter, drive
+from .pairs import Pairs, Phases, interleaved, typical, typical_cpu
+from .rig import TENANT, Plain, Rig, fresh_rig
+
+_WARM_UP = 20
+_ROLES = {"flow": "gateway", "data": "db-worker", "cloud": "cloud-worker", "ai": "ai-worker"}
+"""The bare worker that does what a service of the house does."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """How much to measure.
+
+    Attributes:
+        onboardings: In one batch.
+        at_once: How many are under way together.
+    """
+
+    onboardings: int = 150
+    at_once: int = 50
+
+
+class Role(Plain):
+    """One worker of the bare onboarding."""
+
+    def __init__(self, role: str, folder: Path) -> None:
+        super().__init__(_ROLES[role], "bench.bare.onboarding_worker", folder)
+        self._role = role
+
+    def command(self) -> Sequence[str | Path]:
+        """python -m bench.bare.onboarding_worker role."""
+        return [*super().command(), self._role]
+
+
+async def measure(pairs: int, load: Load) -> tuple[list[Bar], dict[str, object]]:
+    """Runs the pairs and what is printed beside them; returns the bar and the raw figures."""
+    clicks = Clicks()
+    async with mails() as mail, stores() as stack:
+
+        async def ours() -> Phases:
+            async with fresh_rig() as rig, house(stack, rig, mail) as (client, pids):
+
+                async def call(number: int) -> None:
+                    await onboard(client, mail, clicks)
+
+                await drive(call, _WARM_UP, load.at_once, {})
+                return {"": await drive(call, load.onboardings, load.at_once, pids)}
+
+        async def bare(encrypted: bool = True) -> Phases:
+            async with fresh_rig(encrypted) as rig:
+                return {"": await _bare(stack, rig, mail, clicks, load)}
+
+        both = (await interleaved(pairs, ours, bare))[""]
+        naked = (await bare(encrypted=False))[""]
+        dbos = await _dbos(stack, mail, load)
+    hashing = await _hashing_ms()
+    raw: dict[str, object] = {
+        **both.as_dict(),
+        "bare without codec and tracing": naked.as_dict(),
+        "dbos": dbos.as_dict() if dbos else "not installed",
+        "load": {**load.__dict__, "stores": STORES, "reading_seconds": READING_SECONDS},
+        "password_hashing_cpu_ms": round(hashing, 2),
+        "password_hashing": "inside every figure: each arm hashes once, by the same code",
+        "clicks_too_early": clicks.early,
+        "cpu_ms_by_process": {
+            "ours": _rounded(typical_cpu(both.ours)),
+            "bare": _rounded(typical_cpu(both.bare)),
+        },
+    }
+    return _bars(both, hashing), raw
+
+
+async def _bare(stack: Stack, rig: Rig, mail: Mails, clicks: Clicks, load: Load) -> Batch:
+    roles = [Role(role, rig.folder / role) for role in _ROLES]
+    services = {name: Service(name, rig.folder / f"settings-{name}") for name in SERVICES}
+    settings = house_settings(stack, rig, services, mail)
+    for role in roles:
+        role.settings = settings[role.name]
+    async with rig.running(*roles) as pids:
+        keys = settings["gateway"].get("ENCRYPTION_KEYS", "")
+        client = await bare_client(rig.temporal.url, keys)
+        protection = Protection(settings["gateway"]["SERVICE_KEY"].encode())
+
+        async def call(number: int) -> None:
+            request = onboarding(new_person())
+            email, request_id = request.email, request.request_id
+            arrived = mail.expect(email)
+            await protection.apply(request, tenant=TENANT, request_id=request_id)
+            handle = await client.start_workflow(
+                BareOnboarding.run, request, id=f"{TENANT}/{request_id}", task_queue=FLOW
+            )
+            token = digest(await arrived)
+            mail.forget(email)
+            while True:
+                await asyncio.sleep(READING_SECONDS)
+                try:
+                    verify = VerifyEmailRequest(token=token, request_id=uuid.uuid4().hex)
+                    await handle.execute_update(BareOnboarding.verify_email, verify)
+                    break
+                except WorkflowUpdateFailedError:
+                    clicks.early += 1
+            await handle.result()
+
+        await drive(call, _WARM_UP, load.at_once, {})
+        return await drive(call, load.onboardings, load.at_once, {**pids, **store_pids(stack)})
+
+
+async def _dbos(stack: Stack, mail: Mails, load: Load) -> Batch | None:
+    """DBOS with the same writes; None when it is not installed."""
+    if importlib.util.find_spec("dbos") is None:
+        return None
+    url = await _database(stack, f"dbos_{uuid.uuid4().hex[:8]}")
+    async with fresh_rig(encrypted=False) as rig:
+        services = {name: Service(name, rig.folder / f"settings-{name}") for name in SERVICES}
+        merged: dict[str, str] = {"PYTHONPATH": str(ROOT)}
+        for settings in house_settings(stack, rig, services, mail).values():
+            merged |= settings
+        arguments = [url, str(load.onboardings), str(load.at_once)]
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bench.bare.dbos_onboarding", *arguments),
+            env=merged,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        try:
+            return await _dbos_batch(process, process.stdout, store_pids(stack), load)
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+
+async def _dbos_batch(
+    process: asyncio.subprocess.Process,
+    output: asyncio.StreamReader,
+    pids: Mapping[str, int],
+    load: Load,
+) -> Batch:
+    while (line := await output.readline()).strip() != b"WARM":
+        if not line:
+            raise RuntimeError("the process with DBOS ended too early")
+    meter = Meter({**pids, "dbos": process.pid})
+    # Its process lives on until it has printed the figures, so its CPU can be read before.
+    reading = asyncio.create_task(output.readline())
+    used = meter.since()
+    while not reading.done():
+        used = meter.since()
+        await asyncio.wait({reading}, timeout=0.1)
+    found = json.loads(reading.result())
+    cpu = {name: value * 1000 / load.onboardings for name, value in used.items() if name != CLIENT}
+    return Batch(load.onboardings, found["seconds"], cpu, found["latencies_ms"])
+
+
+async def _database(stack: Stack, name: str) -> str:
+    """A new database on the authority's server."""
+    url = stack.servers.postgres.url
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(f"CREATE DATABASE {name}")
+    finally:
+        await connection.close()
+    return f"{url.rpartition('/')[0]}/{name}"
+
+
+async def _hashing_ms() -> float:
+    """CPU of hashing one password, in milliseconds."""
+    protection, began, rounds = Protection(b"bench"), time.process_time(), 10
+    for _ in range(rounds):
+        await protection.apply(onboarding("a@example.com"), tenant=TENANT, request_id="r")
+    return (time.process_time() - began) * 1000 / rounds
+
+
+def _bars(both: Pairs, hashing: float) -> list[Bar]:
+    cpu = 1 / both.ratio(lambda batch: batch.total_cpu_ms)
+    rate = both.ratio(lambda batch: batch.rate)
+    ours, bare = typical_cpu(both.ours), typical_cpu(both.bare)
+    costs = ", ".join(
+        f"{name} {ours[name]:.1f} (bare {bare.get(name, 0):.1f})" for name in sorted(ours)
+    )
+    note = (
+        f"CPU ms by process: {costs}; in both {hashing:.0f} ms of hashing the password;"
+        f" p50 {typical(both.ours, lambda b: b.percentile(50)):.0f} ms"
+        f" (bare {typical(both.bare, lambda b: b.percentile(50)):.0f} ms)"
+    )
+    explained = "the raw figures say by process where the CPU goes"
+    return [
+        Bar(
+            "onboarding, three stores: bare CPU over ours",
+            cpu,
+            0.95,
+            "at least",
+            "",
+            note,
+            explained,
+        ),
+        Bar(
+            "onboarding, three stores: throughput over bare",
+            rate,
+            0.95 - TOLERANCE,
+            "at least",
+            "",
+            "0.95 with a tolerance of 0.05",
+            explained,
+        ),
+    ]
+
+
+def _rounded(cpu: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 2) for name, value in cpu.items()}
