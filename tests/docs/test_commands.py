@@ -2,8 +2,9 @@
 
 The comment before a block says how: `<!-- run: stack -->` is run, in order, against
 one embedded stack; `make` names targets of the Makefile, whose effect other tests
-show; `shape` needs a state that is costly to make, so only its commands and flags are
-checked; `no` is not run, and says why.
+show; `blocked` is run with an operation whose undo is blocked; `shape` needs a state
+that is costly to make, so only its commands and flags are checked; `no` is not run, and
+says why.
 """
 
 from __future__ import annotations
@@ -13,12 +14,17 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
+import grpc.aio
 import pytest
 import pytest_asyncio
 
+from nexpo.operations.v1.operations_pb2 import Progress
+from nexpo.users.v1.users_client import OnboardUserOperation, UserServiceClient
+from nexpo.users.v1.users_pb2 import OnboardUserRequest
 from nexpo_dev.stack import PREFERRED_PORTS, Stack
 
 from .markdown import ROOT, RUNNABLE, Block, blocks, documents
@@ -26,6 +32,7 @@ from .markdown import ROOT, RUNNABLE, Block, blocks, documents
 README = Path("README.md")
 _BIN = Path(sys.prefix) / "bin"
 _PATIENCE = 180.0
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 ALL = [block for file in documents() for block in blocks(file)]
 MARKED = [block for block in ALL if block.language in RUNNABLE]
@@ -33,11 +40,11 @@ WITH_STACK = sorted({block.file for block in MARKED if block.how == "stack"})
 
 
 def test_every_block_that_a_reader_would_run_says_how_it_is_tested() -> None:
-    allowed = {"stack", "make", "shape", "no"}
+    allowed = {"stack", "make", "blocked", "shape", "no"}
     unmarked = [b.where for b in MARKED if b.how not in allowed]
     assert unmarked == []
     # Of the README nothing is left out.
-    assert [b.where for b in blocks(README) if b.how in ("shape", "no")] == []
+    assert [b.where for b in blocks(README) if b.how not in ("stack", "make", "")] == []
     assert any(b.how == "stack" for b in blocks(README))
 
 
@@ -96,7 +103,8 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
     """A stack where `make up` would put it, below the folder that the commands run in."""
     folder = tmp_path_factory.mktemp("checkout")
     (folder / ".venv").symlink_to(sys.prefix)
-    running = Stack(folder / "build/stack")
+    # So that the undo that is blocked on purpose is a task at once.
+    running = Stack(folder / "build/stack", settings={"UNDO_TASK_AFTER": "1"})
     try:
         async with running:
             yield running
@@ -110,13 +118,49 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
 async def test_the_commands_of_the_page_work(file: Path, stack: Stack) -> None:
     own = [block for block in MARKED if block.file == file and block.how == "stack"]
     setup = [] if file == README else [_setup()]
-    script = "set -euo pipefail\n" + "".join(_script(block) for block in [*setup, *own])
+    await _run([*setup, *own], stack)
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_commands_for_a_blocked_undo_work(stack: Stack) -> None:
+    own = [block for block in MARKED if block.how == "blocked"]
+    assert len({block.file for block in own}) == 1
+    key = [("authorization", f"Bearer {stack.api_key}")]
+    async with grpc.aio.insecure_channel(stack.gateway.grpc_address) as channel:
+        request = OnboardUserRequest(
+            email="blocked@example.com", display_name="Zoe", password="correct horse battery"
+        )
+        operation = await UserServiceClient(channel, key).onboard_user(request)
+        await _in_state(operation, Progress.WAITING)
+        await stack.servers.mongodb.kill()
+        try:
+            await operation.cancel()
+            blocked = await _in_state(operation, Progress.UNDO_BLOCKED)
+            [task] = blocked.tasks
+            variables = {"OPERATION": operation.name, "TASK": task.task}
+            await _run([_setup(), *own], stack, variables)
+            assert (await operation.progress()).state == Progress.CANCELLED
+        finally:
+            await stack.servers.mongodb.start()
+
+
+async def _in_state(operation: OnboardUserOperation, state: Progress.State.ValueType) -> Progress:
+    async for progress in operation.watch(_PATIENCE):
+        if progress.state == state:
+            return progress
+    raise AssertionError(f"the operation never was {Progress.State.Name(state)}")
+
+
+async def _run(parts: list[Block], stack: Stack, variables: Mapping[str, str] = _NOTHING) -> None:
+    """Runs the blocks as one script, in the folder where a checkout would be."""
+    script = "set -euo pipefail\n" + "".join(_script(block) for block in parts)
     process = await asyncio.create_subprocess_exec(
         "bash",
         "-c",
         _addressed(script, stack),
         cwd=stack.folder.parents[1],
-        env={"PATH": "/usr/bin:/bin", "HOME": str(stack.folder), "TERM": "dumb"},
+        env={"PATH": "/usr/bin:/bin", "HOME": str(stack.folder), "TERM": "dumb", **variables},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
