@@ -88,6 +88,8 @@ def test_its_files_pass_the_checks_of_style_contract_and_workflows(followed: Fol
 
     followed.checkout.run(f".venv/bin/ruff check {files}")
     followed.checkout.run(f".venv/bin/ruff format --check {files}")
+    for file in files.split():
+        followed.checkout.run(f".venv/bin/python -m mypy {file}")
     checks = (
         "from pathlib import Path",
         "from nexpo_tools import buf, workflow_rules",
