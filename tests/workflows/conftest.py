@@ -94,7 +94,7 @@ async def _serve(request: Message) -> Message:
     return answer
 
 
-def _modelled(base: Any) -> Any:
+def modelled(base: Any) -> Any:
     """An implementation of a service's generated base over the tenant's world."""
 
     async def call(self: object, request: Message) -> Message:
@@ -142,7 +142,7 @@ async def workers(environment: WorkflowEnvironment) -> AsyncIterator[None]:
             environment.client,
             task_queue=queue,
             workflows=discover(nexpo_gateway.workflows) if queue == "nexpo-gateway" else [],
-            activities=activities_of([_modelled(base)]),
+            activities=activities_of([modelled(base)]),
             workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
             interceptors=[ActivityInterceptor(signer)],
         )

@@ -1,0 +1,95 @@
+"""The recorded histories, and what it takes to replay them.
+
+They are what Temporal holds: signed with the key below, which protects nothing;
+in clear, so that people can read them, but for CheckHealth's, which are encrypted.
+`python -m tests.replay.record` records all of them. A history that does not
+replay any more is a running operation that would be stuck: a changed workflow
+needs `flow.patched`, not a new recording.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import WorkflowHistory
+from temporalio.worker import Replayer
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from nexpo_runtime.converter import data_converter
+from nexpo_runtime.settings import Settings
+from nexpo_runtime.temporal_engine import use_temporal
+from nexpo_runtime.tenant import Signer
+from nexpo_runtime.tenant_interceptors import TenantInterceptor
+
+HISTORIES = Path(__file__).with_name("histories")
+PASSED_THROUGH = (
+    *("buf", "nexpo", "nexpo_runtime", "nexpo_gateway", "google", "grpc", "structlog"),
+    *("opentelemetry", "tests"),
+)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One recorded history.
+
+    Attributes:
+        workflow: Short name of its type: OnboardUser.
+        scenario: What happened, in a few words.
+        history: As Temporal had it.
+    """
+
+    workflow: str
+    scenario: str
+    history: WorkflowHistory
+
+    @property
+    def last_event(self) -> str:
+        """How it ended: WORKFLOW_EXECUTION_COMPLETED and its like."""
+        return EventType.Name(self.history.events[-1].event_type).removeprefix("EVENT_TYPE_")
+
+    def activities(self) -> list[str]:
+        """Ids of the activities that were scheduled: the names of the steps."""
+        return [
+            event.activity_task_scheduled_event_attributes.activity_id
+            for event in self.history.events
+            if event.HasField("activity_task_scheduled_event_attributes")
+        ]
+
+
+def settings() -> Settings:
+    """With the keys of the recordings."""
+    key = base64.b64encode(b"only for recorded tests, 32 byte").decode()
+    return Settings.load(
+        ENVIRONMENT="test", SERVICE_KEY="recorded-histories-only", ENCRYPTION_KEYS=f"recorded:{key}"
+    )
+
+
+def histories() -> list[Recorded]:
+    """Every recording, by type and scenario."""
+    return [read(path) for path in sorted(HISTORIES.glob("*/*.json"))]
+
+
+def read(path: Path) -> Recorded:
+    """One recording."""
+    text = path.read_text(encoding="utf-8")
+    started = json.loads(text)["events"][0]["workflowExecutionStartedEventAttributes"]
+    history = WorkflowHistory.from_json(started["workflowId"], text)
+    return Recorded(path.parent.name, path.stem.replace("_", " "), history)
+
+
+def replayer(workflows: Iterable[type]) -> Replayer:
+    """Replays as our workers run: same converter, interceptors, sandbox and engine."""
+    known = settings()
+    use_temporal()
+    restrictions = SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+    return Replayer(
+        workflows=list(workflows),
+        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+        data_converter=data_converter(known),
+        interceptors=[TenantInterceptor(Signer(known.service_keys))],
+    )

@@ -1,0 +1,93 @@
+"""Recorded histories replay on today's workflows; a change that would break them is caught."""
+
+from __future__ import annotations
+
+import pytest
+from temporalio.worker import Replayer
+from temporalio.workflow import NondeterminismError
+
+import nexpo_gateway.workflows
+from nexpo_gateway.workflows.delete_user import DeleteUser
+from nexpo_runtime.codec import ENCODING
+from nexpo_runtime.discovery import discover
+
+from .changed import PatchedUpdate, UnpatchedUpdate
+from .recorded import Recorded, histories, replayer
+
+WORKFLOWS = discover(nexpo_gateway.workflows)
+WITHOUT_UNDO = {"CheckHealth"}
+"""They change nothing, so they have nothing to undo."""
+
+
+def named(recorded: Recorded) -> str:
+    return f"{recorded.workflow}: {recorded.scenario}"
+
+
+def of(workflow: str) -> list[Recorded]:
+    return [recorded for recorded in histories() if recorded.workflow == workflow]
+
+
+@pytest.fixture(scope="module")
+def todays() -> Replayer:
+    """Replays on the workflows as they are now."""
+    return replayer(WORKFLOWS)
+
+
+@pytest.mark.parametrize("recorded", histories(), ids=named)
+async def test_a_history_replays_on_todays_workflows(recorded: Recorded, todays: Replayer) -> None:
+    await todays.replay_workflow(recorded.history)
+
+
+@pytest.mark.parametrize("workflow", [workflow.__name__ for workflow in WORKFLOWS])
+def test_every_workflow_has_histories_without_and_with_undo(workflow: str) -> None:
+    endings = {recorded.last_event for recorded in of(workflow)}
+    assert "WORKFLOW_EXECUTION_COMPLETED" in endings
+    if workflow in WITHOUT_UNDO:
+        assert len(of(workflow)) > 1
+    else:
+        assert "WORKFLOW_EXECUTION_FAILED" in endings
+        assert all(
+            any(step.startswith("undo ") for step in recorded.activities())
+            for recorded in of(workflow)
+            if recorded.last_event != "WORKFLOW_EXECUTION_COMPLETED"
+        )
+
+
+def test_a_cancelled_and_a_blocked_onboarding_are_among_them() -> None:
+    endings = {recorded.scenario: recorded.last_event for recorded in of("OnboardUser")}
+    assert endings["undone because it was cancelled"] == "WORKFLOW_EXECUTION_CANCELED"
+    assert endings["undone with blocked undos"] == "WORKFLOW_EXECUTION_FAILED"
+    assert endings["undone because it expired"] == "WORKFLOW_EXECUTION_FAILED"
+
+
+def test_every_recording_is_of_a_workflow_that_exists() -> None:
+    known = {workflow.__name__ for workflow in WORKFLOWS}
+    assert {recorded.workflow for recorded in histories()} == known
+
+
+def test_encrypted_histories_are_among_them() -> None:
+    for recorded in of("CheckHealth"):
+        started = recorded.history.events[0].workflow_execution_started_event_attributes
+        assert started.input.payloads[0].metadata["encoding"] == ENCODING
+
+
+@pytest.mark.parametrize("recorded", of("UpdateUser"), ids=named)
+async def test_a_changed_workflow_without_a_patch_is_caught(recorded: Recorded) -> None:
+    with pytest.raises(NondeterminismError):
+        await replayer([UnpatchedUpdate]).replay_workflow(recorded.history)
+
+
+@pytest.mark.parametrize("recorded", of("UpdateUser"), ids=named)
+async def test_the_same_change_behind_a_patch_replays(recorded: Recorded) -> None:
+    await replayer([PatchedUpdate]).replay_workflow(recorded.history)
+
+
+async def test_a_step_that_is_left_out_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    [deleted] = [recorded for recorded in of("DeleteUser") if recorded.scenario == "deleted"]
+
+    async def nothing(self: object, saga: object, locked: object) -> None:
+        """Erases nothing: the planted fault."""
+
+    monkeypatch.setattr(DeleteUser, "_erase", nothing)
+    with pytest.raises(NondeterminismError):
+        await replayer([DeleteUser]).replay_workflow(deleted.history)
