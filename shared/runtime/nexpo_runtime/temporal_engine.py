@@ -87,7 +87,6 @@ class TemporalEngine:
                 heartbeat_timeout=activity.heartbeat and activity.heartbeat * self._scale,
                 retry_policy=self._policy(call.retry or activity.retry),
                 cancellation_type=workflow.ActivityCancellationType.TRY_CANCEL,
-                summary=name,
             )
         except exceptions.ActivityError as error:
             if isinstance(error.cause, exceptions.CancelledError):
