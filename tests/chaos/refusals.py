@@ -26,7 +26,9 @@ BEGIN
     IF EXISTS (
         SELECT FROM {schema}.chaos_refusals r WHERE r.kind = asked AND r.key = NEW.{key}
     ) THEN
-        RAISE EXCEPTION 'refused from outside' USING ERRCODE = 'check_violation';
+        -- As a check constraint does, it tells everything that was to be written.
+        RAISE EXCEPTION 'refused from outside'
+            USING ERRCODE = 'check_violation', DETAIL = 'Failing row contains ' || NEW::text;
     END IF;
     RETURN NEW;
 END $$;

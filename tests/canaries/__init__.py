@@ -1,0 +1,1 @@
+"""Looks for what must not be anywhere in clear text."""

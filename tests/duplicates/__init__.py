@@ -1,0 +1,1 @@
+"""The same request many times, and many requests for the same thing."""
