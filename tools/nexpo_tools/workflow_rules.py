@@ -1,10 +1,10 @@
 """A lint rule of our own: what a workflow module must not do.
 
 Replay runs a workflow again, in another process, and must come to the same
-commands. Two faults against that are silent until a replay fails: iterating a
-protobuf map or Struct, whose order differs per process (and a set, which the
-sandbox does not catch either), and importing code that was not written for
-workflows.
+commands. Three faults against that are silent until a replay fails: iterating a
+protobuf map or Struct, whose order differs per process, or a set; importing code
+that was not written for workflows; and reading the clock of the process. This
+rule stands in for Temporal's sandbox, see ADR 15.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ _OUTSIDE = {
     "urllib",
     "uuid",
 }
+# Calls that read the clock of the process; replay happens at another time.
+_CLOCKS = {"now", "utcnow", "today", "monotonic", "perf_counter", "time_ns"}
 # Calls that keep, or turn into, the order of what they are given.
 _KEEPS_ORDER = {"dict", "enumerate", "iter", "list", "map", "next", "reversed", "tuple", "zip"}
 _VIEWS = {"items", "keys", "values"}
@@ -65,7 +67,11 @@ def check_module(file: Path, root: Path) -> list[Finding]:
     """Every finding in one workflow module, in the order of its lines."""
     tree = ast.parse(file.read_text(encoding="utf-8"), str(file))
     package = file.relative_to(root).parts[2]
-    found = [*_imports(tree, f"{package}.workflows"), *_iterations(tree, unordered_fields())]
+    found = [
+        *_imports(tree, f"{package}.workflows"),
+        *_iterations(tree, unordered_fields()),
+        *_clocks(tree),
+    ]
     name = file.relative_to(root)
     return [Finding(name, line, advice) for line, advice in sorted(found)]
 
@@ -148,6 +154,14 @@ def _iterations(tree: ast.Module, fields: frozenset[str]) -> Iterator[tuple[int,
                     expression.lineno,
                     f"iterates {what}, whose order differs per process: sorted(...) it",
                 )
+
+
+def _clocks(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            ours = _name(node.func.value) == "flow"
+            if node.func.attr in _CLOCKS and not ours:
+                yield node.lineno, f"calls {ast.unparse(node.func)}(); replay needs flow.now()"
 
 
 def _unordered(node: ast.expr, fields: frozenset[str]) -> str:

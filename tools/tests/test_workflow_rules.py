@@ -119,3 +119,20 @@ def test_modules_that_are_no_workflows_are_left_alone(tmp_path: Path) -> None:
 
 def test_the_workflows_of_the_workspace_keep_the_rule() -> None:
     assert check_workflows(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from datetime import datetime\nlate = datetime.now() > limit",
+        "import datetime\ntoday = datetime.date.today()",
+        "import asyncio\nat = asyncio.get_running_loop().time_ns()",
+    ],
+)
+def test_reading_the_clock_of_the_process_is_found(code: str, tmp_path: Path) -> None:
+    (finding,) = findings(tmp_path, code)
+    assert "flow.now()" in finding
+
+
+def test_the_clock_of_the_operation_passes(tmp_path: Path) -> None:
+    assert findings(tmp_path, "from nexpo_runtime import flow\nbegan = flow.now()") == []
