@@ -1,6 +1,6 @@
 """Workflows on the real Temporal server with a clock per workflow, over the modelled world.
 
-Temporal, the sandbox, encryption, the tenant's signature and the mapping of
+Temporal, encryption, the tenant's signature and the mapping of
 failures are the real ones; the databases and the other parts are the models of
 the simulation, whose rules the stores' own suites check on real servers.
 """
@@ -24,8 +24,7 @@ from google.protobuf.message import Message
 from temporalio.client import WorkflowHandle
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
-from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 import nexpo_gateway.workflows
 from nexpo.ai.v1.ai_service import AiActivitiesBase
@@ -56,7 +55,6 @@ from nexpo_runtime.tenant_interceptors import TenantInterceptor
 from tests.simulation.world import Mail, World
 
 TIME_SCALE = 0.1
-_PASSED = ("buf", "nexpo", "nexpo_runtime", "nexpo_gateway", "google", "grpc", "structlog", "tests")
 
 FaultOf = Callable[[str, int], Fault | None]
 """What goes wrong with a step ("create in postgres", "undo ...") at an attempt, from 1."""
@@ -136,14 +134,13 @@ async def workers(environment: WorkflowEnvironment) -> AsyncIterator[None]:
         "nexpo-cloud": CloudActivitiesBase,
         "nexpo-ai": AiActivitiesBase,
     }
-    restrictions = SandboxRestrictions.default.with_passthrough_modules(*_PASSED)
     running = [
         Worker(
             environment.client,
             task_queue=queue,
             workflows=discover(nexpo_gateway.workflows) if queue == "nexpo-gateway" else [],
             activities=activities_of([modelled(base)]),
-            workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+            workflow_runner=UnsandboxedWorkflowRunner(),
             interceptors=[ActivityInterceptor(signer)],
         )
         for queue, base in bases.items()
