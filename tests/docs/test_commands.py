@@ -73,10 +73,17 @@ def test_every_make_command_is_a_target() -> None:
 
 
 def test_the_demo_is_played_whole_by_a_test() -> None:
-    tests = [*(ROOT / "dev/tests").rglob("test_*.py"), *(ROOT / "tests").rglob("test_*.py")]
-    assert any("nexpo_dev.demo" in test.read_text() for test in tests if test != Path(__file__)), (
-        "no test runs `python -m nexpo_dev.demo`"
-    )
+    others = [
+        file for file in (ROOT / "tests").rglob("*.py") if file.parent != Path(__file__).parent
+    ]
+    assert any("nexpo_dev.demo" in file.read_text() for file in others)
+
+
+def test_every_change_is_checked_by_the_commands_that_the_pages_name() -> None:
+    assert re.findall(r"^make (\w+)$", (ROOT / ".ci/run").read_text(), re.MULTILINE) == [
+        "lint",
+        "test",
+    ]
 
 
 def test_commands_that_need_a_rare_state_exist_with_their_flags() -> None:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from nexpo_dev.demo.acts import Act
+from nexpo_dev.demo.picture import draw
+
 from .markdown import ROOT, anchors, documents, links
 
 
@@ -41,9 +44,41 @@ def test_decisions_are_numbered_without_a_gap_and_say_the_same_four_things() -> 
 
 
 def test_the_picture_of_the_demo_shows_all_acts_and_loads_nothing() -> None:
-    picture = (ROOT / "docs/demo.svg").read_text()
     assert "docs/demo.svg" in links(Path("README.md"))
-    shown = picture.replace("&#160;", " ")
+    shown = _shown(ROOT / "docs/demo.svg")
     for words in ("Act 1: Finishes", "Act 2: Undoes", "Act 3: Survives", "attempt 2"):
         assert words in shown
-    assert set(re.findall(r"https?://[^\"' )]+", picture)) == {"http://www.w3.org/2000/svg"}
+
+
+def test_a_picture_shows_what_was_found_not_what_was_promised(tmp_path: Path) -> None:
+    undone = Act("Undoes", "ben@example.com", ending="undone: STORE_REFUSED")
+    undone.notes.append("It was told to refuse.")
+    undone.steps = [
+        {"name": "create in postgres", "state": "UNDONE", "attempt": 1, "reason": ""},
+        {"name": "create in sqlserver", "state": "FAILED", "attempt": 3, "reason": "STORE_REFUSED"},
+    ]
+    undone.proofs = {
+        "before": [{"store": "postgres", "ids": ("1", "2")}],
+        "after the undo": [{"store": "postgres", "ids": ()}],
+    }
+    draw([undone], 12.34, tmp_path / "picture.svg")
+    shown = _shown(tmp_path / "picture.svg")
+    for words in (
+        "Act 1: Undoes",
+        "It was told to refuse.",
+        "↶ create in postgres",
+        "✗ create in sqlserver",
+        "attempt 3",
+        "STORE_REFUSED",
+        "postgres 0",
+        "12.3 s",
+    ):
+        assert words in shown
+    assert "postgres 2" not in shown
+
+
+def _shown(picture: Path) -> str:
+    """The text of a picture that loads nothing from elsewhere."""
+    svg = picture.read_text()
+    assert set(re.findall(r"https?://[^\"' )]+", svg)) == {"http://www.w3.org/2000/svg"}
+    return re.sub(r"<[^>]+>", "", svg).replace("&#160;", " ")
