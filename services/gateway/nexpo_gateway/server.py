@@ -207,7 +207,7 @@ def _introduce(
         service=settings.service,
         environment=settings.environment.value,
         queue=settings.queue(QUEUE) if settings.enable_temporal else "none",
-        temporal=settings.temporal_address if settings.enable_temporal else "off",
+        temporal=settings.temporal_target if settings.enable_temporal else "off",
         encryption="on" if settings.codec_keys else "off: ENCRYPTION_KEYS is not set",
         methods=len(contract.rpcs),
         workflows=[workflow.__name__ for workflow in workflows],

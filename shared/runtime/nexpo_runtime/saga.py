@@ -183,12 +183,15 @@ class Saga:
             return attempt.result()
         task = self._tracker.block(name)
         self._tasks.open(task.task)
+        retries = 0
         while not await self._done_or_decided(attempt, task.task):
             attempt.cancel()
             await asyncio.gather(attempt, return_exceptions=True)
             if self._tasks.take(task.task) == "done":
                 break
-            attempt = _begin(call, name)
+            retries += 1
+            # A cancelled call may be pending still, so its successor has a name of its own.
+            attempt = _begin(call, f"{name}, retry {retries}")
         self._tasks.close(task_id(name))
         self._tracker.unblock(task)
         return None

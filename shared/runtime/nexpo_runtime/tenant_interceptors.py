@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from temporalio import client, worker, workflow
 from temporalio.api.common.v1 import Payload
+from temporalio.exceptions import ApplicationError
 
 from .errors import Fault
 from .failures import to_application_error
@@ -93,7 +94,14 @@ class _WorkflowInbound(worker.WorkflowInboundInterceptor):
             raise to_application_error(fault) from None
 
     async def execute_workflow(self, input: worker.ExecuteWorkflowInput) -> Any:
-        self._verify(input.headers)
+        try:
+            self._verify(input.headers)
+        except ApplicationError as refused:
+            if workflow.unsafe.is_replaying():
+                # It was accepted before, so a key is missing here: failing the workflow would
+                # skip its undo. The task fails, and goes on once the key is back.
+                raise RuntimeError("the tenant's signature cannot be verified any more") from None
+            raise refused
         return await super().execute_workflow(input)
 
     async def handle_signal(self, input: worker.HandleSignalInput) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,6 +26,9 @@ _RUNNING = (
 )
 OVER = (Progress.SUCCEEDED, Progress.FAILED, Progress.CANCELLED)
 """States of operations that have ended."""
+
+_RETRIED = re.compile(r", retry \d+$")
+"""What the saga adds to the name of an undo that a human had tried again."""
 
 _UNDER_WAY = (Step.RUNNING, Step.UNDOING, Step.UNDO_BLOCKED)
 
@@ -118,17 +122,24 @@ async def progress_of(client: Client, memo: Memo) -> Progress | None:
 async def _merge(
     client: Client, progress: Progress, activities: Sequence[PendingActivityInfo]
 ) -> None:
-    """Completes the steps under way with the attempts of their activities."""
+    """Completes the steps under way, and open tasks, with what their activities say."""
     pending = {activity.activity_id: activity for activity in activities}
+    undos = {_RETRIED.sub("", name): activity for name, activity in sorted(pending.items())}
     for step in progress.steps:
-        activity = pending.get(step.name) or pending.get(f"undo {step.name}")
+        activity = pending.get(step.name) or undos.get(f"undo {step.name}")
         if activity is None or step.state not in _UNDER_WAY:
             continue
         step.attempt = max(step.attempt, activity.attempt)
-        if activity.HasField("last_failure"):
-            # The type of a failure is a reason of the catalogue, and never encrypted.
-            step.reason = activity.last_failure.application_failure_info.type or step.reason
+        step.reason = _reason(activity) or step.reason
         step.percent = await _percent(client, activity) or step.percent
+    for task in progress.tasks:
+        if undo := undos.get(f"undo {task.step}"):
+            task.reason = _reason(undo)
+
+
+def _reason(activity: PendingActivityInfo) -> str:
+    """Why its latest attempt failed: a failure's type is a reason, and never encrypted."""
+    return activity.last_failure.application_failure_info.type
 
 
 async def _percent(client: Client, activity: PendingActivityInfo) -> int:

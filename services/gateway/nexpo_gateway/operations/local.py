@@ -218,7 +218,8 @@ def _compared(created: datetime, how: str, moment: datetime) -> bool:
 
 def _newest(snapshot: Snapshot) -> str:
     """Sorts running before ended, then by the time of creation, the name breaking ties."""
-    return f"{int(not snapshot.done)} {snapshot.progress.create_time.ToMicroseconds():020} {snapshot.name}"
+    created = snapshot.progress.create_time.ToMicroseconds()
+    return f"{int(not snapshot.done)} {created:020} {snapshot.name}"
 
 
 async def _within(timeout: float, task: asyncio.Task[Message]) -> Message:

@@ -163,8 +163,13 @@ class OperationMethods:
         token = self._pages.open(request.page_token, "tasks", tenant)
         size = _page_size(request.page_size)
         page = await self._backend.list(criteria, size, token, call.timeout())
+        # A list does not know why the latest attempt failed; a description does.
+        described = [
+            await self._backend.describe(snapshot.name, call.timeout())
+            for snapshot in page.snapshots
+        ]
         return ListOperationTasksResponse(
-            tasks=[task for snapshot in page.snapshots for task in snapshot.progress.tasks],
+            tasks=[task for snapshot in described for task in snapshot.progress.tasks],
             next_page_token=self._pages.seal(page.next, "tasks", tenant),
         )
 
