@@ -179,7 +179,9 @@ class Operation(Generic[RequestT, ResponseT]):
 
     def _validate(self, handler: Handler, request: Message) -> None:
         """Refuses an update. Raises: Fault."""
-        if handler not in COMMON_HANDLERS and self.stopping:
+        # A cancel that came with the same workflow task is not acted on yet, but it was promised.
+        cancelled = flow.engine().cancel_requested() and not self.tracker.progress.past_pivot
+        if handler not in COMMON_HANDLERS and (self.stopping or cancelled):
             raise Fault(Reason.REASON_OPERATION_CANCELLING)
         validate: Callable[[Message], None] | None
         validate = getattr(self, f"validate_{handler.method}", None)
