@@ -135,27 +135,27 @@ class Lines:
 
 def overview(operation: longrunning.Operation) -> RenderableType:
     """Name, state, steps and open tasks."""
-    progress = progress_of(operation)
     # Never folded: it is there to be copied.
     head = Text(clean(operation.name), style="bold", no_wrap=True, overflow="ignore")
-    line = Text.assemble(
+    return Group(head, state_of(progress_of(operation)))
+
+
+def state_of(progress: Progress) -> RenderableType:
+    """State, steps and open tasks."""
+    state = Text.assemble(
         (_state(progress), _STATE_STYLES.get(progress.state, "bold")),
         f" {progress.percent} %",
         f"  {clean(progress.message)}" if progress.message else "",
     )
     if not progress.durable and progress.state:
-        line.append("  (not durable: a restart of the gateway loses it)", style="yellow")
-    parts: list[RenderableType] = [head, line]
+        state.append("  (not durable: a restart of the gateway loses it)", style="yellow")
+    parts: list[RenderableType] = [state]
     if progress.steps:
         parts.append(_steps(progress))
     for task in progress.tasks:
-        parts.append(
-            Text(
-                f"needs a human: undo of {clean(task.step)} ({clean(task.reason)}), "
-                f"task {clean(task.task)}",
-                style="bold red",
-            )
-        )
+        why = f" ({clean(task.reason)})" if task.reason else ""
+        line = f"needs a human: undo of {clean(task.step)}{why}, task {clean(task.task)}"
+        parts.append(Text(line, style="bold red"))
     return Group(*parts)
 
 

@@ -15,9 +15,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from nexpo.operations.v1.operations_pb2 import Progress
+
 from .contract import descriptor_of, registry
 from .plain import clean, is_leaf, leaf, leaf_message
-from .progress import overview, row_of
+from .progress import overview, row_of, state_of
 
 _NEXT_PAGE = "next_page_token"
 # Wider than any screen: to measure by.
@@ -75,6 +77,8 @@ def _page(message: Message, field: FieldDescriptor) -> RenderableType:
 def _structure(message: Message) -> RenderableType:
     if is_leaf(message):
         return Text(leaf_message(message))
+    if isinstance(message, Progress):
+        return state_of(message)
     if isinstance(message, AnyMessage):
         inner = opened(message)
         return Text(clean(message.type_url)) if inner is message else _structure(inner)

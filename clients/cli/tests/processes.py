@@ -65,7 +65,9 @@ class RunningStack:
         # SQL Server stays off, and Claude too: neither is what these tests are about.
         parts = ("temporal", "postgres", "mongodb", "object_storage", "mailbox")
         services = ("gateway", "db-worker", "cloud-worker", "ai-worker")
-        self.stack = Stack(folder, only=(*parts, *services))
+        # So that an undo that fails is a human's task soon.
+        settings = {"UNDO_TASK_AFTER": "2"}
+        self.stack = Stack(folder, only=(*parts, *services), settings=settings)
 
     def do(self, coroutine: Coroutine[Any, Any, object]) -> None:
         """Runs a coroutine of the stack to its end."""

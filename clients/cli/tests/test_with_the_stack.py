@@ -185,6 +185,33 @@ def test_an_operation_that_failed_ends_with_1_and_its_reason(nexpo: Nexpo) -> No
         assert time.monotonic() < end
 
 
+def test_an_undo_that_needs_a_human_ends_a_wait_with_3_and_is_marked_done(
+    nexpo: Nexpo, running: RunningStack
+) -> None:
+    email = f"{uuid.uuid4().hex[:12]}@example.com"
+    name = answer(onboard(nexpo, "-o", "json", email=email))["name"]
+    token(running, email)  # now there is something to undo
+    running.do(running.stack.servers.mongodb.kill())
+    try:
+        nexpo("operations", "cancel", name)
+        blocked = nexpo("operations", "wait", name, "--timeout", "60s")
+        task = ("create-in-mongodb", "--note", "by hand")
+        tasks = answer(nexpo("tasks", "list", "-o", "json"))["tasks"]
+        done = nexpo("tasks", "mark-done", name, *task)
+    finally:
+        running.do(running.stack.servers.mongodb.start())
+    ended = nexpo("operations", "wait", name)
+
+    assert blocked.returncode == 3
+    assert "UNDO_BLOCKED" in blocked.stdout
+    assert "nexpo tasks list" in blocked.stderr
+    assert [(task["task"], task["operation"]) for task in tasks] == [("create-in-mongodb", name)]
+    assert done.returncode == 0, done.stderr
+    assert "create in mongodb" in done.stdout
+    assert ended.returncode == 1
+    assert "[OPERATION_CANCELLED]" in ended.stderr
+
+
 def test_ctrl_c_leaves_the_operation_alone_and_names_it(nexpo: Nexpo) -> None:
     began = answer(onboard(nexpo, "-o", "json"))
     watching = nexpo.begin("operations", "watch", began["name"])
