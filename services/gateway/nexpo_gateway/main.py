@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import nexpo_gateway.workflows
+from nexpo_runtime import logs
 from nexpo_runtime.discovery import discover
 from nexpo_runtime.shutdown import StopSignal
 
 from .activities.notifications import Notifications
 from .server import running_gateway
 from .settings import GatewaySettings
+
+_log = logs.get(__name__)
 
 
 async def main(settings: GatewaySettings) -> None:
@@ -21,3 +24,4 @@ async def main(settings: GatewaySettings) -> None:
             providers={"mail": settings.mail_state()},
         ):
             await stop.wait()
+    _log.info("stopped", service=settings.service)
