@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
         stack.do(stack.stack.__aexit__(None, None, None))
         stack.stack.remove()
         stack.close()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
