@@ -27,7 +27,9 @@ WORK = ROOT / "build" / "bench"
 """Where batches keep their servers' files while they run."""
 
 # A benchmark is one credential and one address; the limits are measured by nobody here.
-NO_LIMITS = dict.fromkeys(("RATE_LIMIT", "RATE_BURST", "PUBLIC_RATE_LIMIT", "PUBLIC_RATE_BURST"), "1000000")
+NO_LIMITS = dict.fromkeys(
+    ("RATE_LIMIT", "RATE_BURST", "PUBLIC_RATE_LIMIT", "PUBLIC_RATE_BURST"), "1000000"
+)
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")
 
 

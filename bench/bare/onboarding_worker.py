@@ -1,10 +1,12 @@
-"""One worker of the bare onboarding: `python -m bench.bare.onboarding_worker flow|data|cloud|ai`."""
+"""One worker of the bare onboarding: its role is flow, data, cloud or ai."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import AsyncExitStack
+from typing import Any
 
 import uvloop
 
@@ -21,6 +23,8 @@ from .onboarding import AI, CLOUD, DATA, FLOW, BareOnboarding
 from .polling import poll
 from .steps import CloudSteps, DataSteps, MailSteps, TextSteps
 
+Step = Callable[..., Any]
+
 
 async def main(role: str) -> None:
     """Polls the role's queue until SIGTERM."""
@@ -33,7 +37,7 @@ async def main(role: str) -> None:
                 await poll(FLOW, [BareOnboarding], [mail.send_verification, mail.send_welcome])
             case "data":
                 data = DataSteps(await open_providers(DbSettings.load(), stack))
-                activities = [
+                activities: list[Step] = [
                     *(data.describe_stores, data.reserve_email, data.release_email),
                     *(data.create_user, data.remove_user, data.replace_user),
                 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from google.protobuf.message import Message
 
@@ -41,7 +41,7 @@ HOLD: WorkflowContract[Any] = WorkflowContract(
 class Copies:
     """The activity behind Echo."""
 
-    CONTRACT = ServiceContract(
+    CONTRACT: ClassVar[ServiceContract] = ServiceContract(
         name=f"{PACKAGE}.BenchActivities",
         queue=QUEUE,
         methods=(Method(COPY.name, "copy", COPY.request, COPY.response, "activity"),),
