@@ -7,11 +7,8 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import quote
-
-import anthropic
-from anthropic.types import Message
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_runtime.errors import Fault
@@ -19,6 +16,10 @@ from nexpo_runtime.errors import Fault
 from ..metrics import CLAUDE_CALLS, CLAUDE_TOKENS
 from ..settings import AiSettings
 from .errors import fault_of, refused, unavailable
+
+if TYPE_CHECKING:  # half a second and 50 MiB, for whoever has switched Claude on
+    import anthropic
+    from anthropic.types import Message
 
 _CONNECT_SECONDS = 3.0
 
@@ -144,6 +145,8 @@ async def open_claude(settings: AiSettings) -> AsyncIterator[Claude]:
     if not settings.enable_claude or settings.anthropic_api_key is None:
         yield Claude(None, *limits)
         return
+    import anthropic
+
     async with anthropic.AsyncAnthropic(
         api_key=settings.anthropic_api_key.get_secret_value(),
         base_url=settings.anthropic_base_url,

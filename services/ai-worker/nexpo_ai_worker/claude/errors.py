@@ -9,11 +9,13 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-
-import anthropic
+from typing import TYPE_CHECKING
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_runtime.errors import Fault
+
+if TYPE_CHECKING:
+    import anthropic
 
 LONGEST_WAIT = timedelta(seconds=60)
 """A longer retry-after is cut to this: the step's own retries end before."""
@@ -50,6 +52,8 @@ def fault_of(error: Exception) -> Fault:
     Only a status says that trying again is of no use. Everything else (no
     connection, silence, an answer that the SDK cannot read) may pass.
     """
+    import anthropic  # it is there: the error is one of its own
+
     if isinstance(error, anthropic.APIStatusError):
         return _of_status(error)
     if isinstance(error, TimeoutError | anthropic.APITimeoutError):
