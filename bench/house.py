@@ -20,6 +20,7 @@ from nexpo_dev.servers import Server
 from nexpo_dev.service import Service
 from nexpo_dev.stack import SERVICES, Stack
 
+from .deployed import Deployed
 from .mail import Mails
 from .rig import NO_LIMITS, Rig, work_folder
 
@@ -93,7 +94,7 @@ async def house(
     stack: Stack, rig: Rig, mail: Mails
 ) -> AsyncIterator[tuple[UserServiceClient, dict[str, int]]]:
     """Runs the four services; yields a client of the gateway, and process ids by name."""
-    services = {name: Service(name, rig.folder / name) for name in SERVICES}
+    services = {name: Deployed(name, rig.folder / name) for name in SERVICES}
     for name, settings in house_settings(stack, rig, services, mail).items():
         services[name].settings = settings
     async with (
