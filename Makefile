@@ -55,6 +55,15 @@ SEED ?= 1
 simulate: .venv/.ready ## Simulate onboardings under every fault: make simulate RUNS=20000 SEED=1 [CASE=n]
 	@$(PY) -m tests.simulation --runs $(RUNS) --seed $(SEED) $(if $(CASE),--case $(CASE))
 
+.PHONY: chaos
+chaos: .venv/.ready ## Kill, cut and fill at every place: the kill matrix and the faults of the world. ONLY="part of a name"
+	@$(PY) -m tests.chaos all --only "$(ONLY)"
+
+MINUTES ?= 10
+.PHONY: soak
+soak: .venv/.ready ## Load at 70 % of capacity while every 30 s a service is killed: make soak MINUTES=10
+	@$(PY) -m tests.chaos soak --minutes $(MINUTES)
+
 .PHONY: clean
 clean: ## End the stack; delete its data, test results and caches (not .venv)
 	@test ! -x $(PY) || $(PY) -m nexpo_dev down

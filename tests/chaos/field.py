@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from pathlib import Path
 
 import grpc.aio
@@ -82,13 +82,22 @@ class Field:
 async def open_field(
     folder: Path,
     settings: Mapping[str, str] = SETTINGS,
-    report: Callable[[str], None] = lambda line: None,
+    *,
+    by_rule: Collection[str] = PROXIED,
+    plain: Collection[str] = (),
 ) -> AsyncIterator[Field]:
-    """A new stack in a folder, deleted at the end."""
-    stack = Stack(folder, fault_proxies=PROXIED, settings=settings, report=report)
-    for name, proxy in stack.proxies.items():
+    """A new stack in a folder, deleted at the end.
+
+    Args:
+        folder: An empty one.
+        settings: Of all services.
+        by_rule: Servers before which a RuleProxy stands.
+        plain: What a FaultProxy stands before.
+    """
+    stack = Stack(folder, fault_proxies=[*by_rule, *plain], settings=settings)
+    for name in by_rule:
         unframe = without_tds_headers if name == "sqlserver" else None
-        stack.proxies[name] = RuleProxy(proxy.target, unframe)
+        stack.proxies[name] = RuleProxy(stack.proxies[name].target, unframe)
     try:
         async with (
             stack,

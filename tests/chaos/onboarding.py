@@ -139,6 +139,21 @@ class Onboarding:
                 assert not found.done, f"{self.person.request_id} ended early: {_shown(found)}"
                 await asyncio.sleep(0.15)
 
+    async def live(self) -> operations_pb2.Operation:
+        """Begin, verify as soon as the mail is there, and stay until the end, whatever it is."""
+        await self.begin()
+        verified = False
+        async with asyncio.timeout(2 * PATIENCE):
+            while True:
+                found = await insist(self.operation.operation)
+                if found.done:
+                    self.ended = time.monotonic()
+                    return found
+                if progress_of(found).state == Progress.WAITING and not verified:
+                    await self.verify()
+                    verified = True
+                await asyncio.sleep(0.25)
+
     async def end(self) -> operations_pb2.Operation:
         """The operation when it has ended. Raises: TimeoutError: It does not end."""
         async with asyncio.timeout(PATIENCE):

@@ -85,6 +85,11 @@ class Rule:
         """Pass on what is held."""
         self._decide(True)
 
+    def let_go(self) -> None:
+        """Pass on what is held, and go on holding what comes."""
+        self._decide(True)
+        self.armed = True
+
     def drop(self) -> None:
         """Forget what is held: its connections are closed."""
         self._decide(False)
