@@ -19,8 +19,7 @@ from typing import Any
 from google.protobuf.message import Message
 from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 import nexpo_gateway.workflows
 from nexpo.ai.v1.ai_service import AiActivitiesBase
@@ -56,7 +55,7 @@ from nexpo_runtime.tenant_interceptors import TenantInterceptor
 from tests.simulation.world import World
 from tests.workflows.conftest import PLACES, FaultOf, Onboarding, Place, modelled, start_operation
 
-from .recorded import HISTORIES, PASSED_THROUGH, settings
+from .recorded import HISTORIES, settings
 
 _PACE = 0.02
 _BASES: dict[str, Any] = {
@@ -268,14 +267,13 @@ async def _update(
 
 
 def _worker(environment: WorkflowEnvironment, queue: str) -> Worker:
-    restrictions = SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
     services = [modelled(_BASES[queue]), Probe(queue, {"modelled": "on"})]
     return Worker(
         environment.client,
         task_queue=queue,
         workflows=discover(nexpo_gateway.workflows) if queue == "nexpo-gateway" else [],
         activities=activities_of(services),
-        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+        workflow_runner=UnsandboxedWorkflowRunner(),
         interceptors=[ActivityInterceptor(Signer(settings().service_keys))],
     )
 

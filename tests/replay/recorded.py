@@ -17,8 +17,7 @@ from pathlib import Path
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
-from temporalio.worker import Replayer
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from nexpo_runtime.converter import data_converter
 from nexpo_runtime.settings import Settings
@@ -27,10 +26,6 @@ from nexpo_runtime.tenant import Signer
 from nexpo_runtime.tenant_interceptors import TenantInterceptor
 
 HISTORIES = Path(__file__).with_name("histories")
-PASSED_THROUGH = (
-    *("buf", "nexpo", "nexpo_runtime", "nexpo_gateway", "google", "grpc", "structlog"),
-    *("opentelemetry", "tests"),
-)
 
 
 @dataclass(frozen=True)
@@ -83,13 +78,12 @@ def read(path: Path) -> Recorded:
 
 
 def replayer(workflows: Iterable[type]) -> Replayer:
-    """Replays as our workers run: same converter, interceptors, sandbox and engine."""
+    """Replays as our workers run: same converter, interceptors, runner and engine."""
     known = settings()
     use_temporal()
-    restrictions = SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
     return Replayer(
         workflows=list(workflows),
-        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+        workflow_runner=UnsandboxedWorkflowRunner(),
         data_converter=data_converter(known),
         interceptors=[TenantInterceptor(Signer(known.service_keys))],
     )
