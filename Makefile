@@ -89,3 +89,15 @@ lint: .venv/.ready ## Check style, types, imports, protos and generated code
 format: .venv/.ready ## Format Python, and mend what ruff can
 	@$(PY) -m ruff check --fix-only --quiet .
 	@$(PY) -m ruff format --quiet .
+
+.venv/.bench-ready: .venv/.ready requirements/bench.txt
+	@$(PY) -m uv pip install -q --python $(PY) --no-deps --require-hashes -r requirements/bench.txt
+	@touch $@
+
+.PHONY: bench
+bench: .venv/.bench-ready ## Measure what the house costs; figures in build/bench.json. Short: make bench BENCH=--quick
+	@$(PY) -m bench $(BENCH)
+
+.PHONY: pictures
+pictures: .venv/.ready ## Write docs/benchmarks.md and its pictures from build/bench.json
+	@$(PY) -m bench.report

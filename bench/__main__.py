@@ -39,10 +39,16 @@ async def measure(arguments: argparse.Namespace) -> list[Bar]:
     bars: list[Bar] = []
     for name in arguments.only or PARTS:
         print(f"{name} ...", flush=True)
-        began = time.monotonic()
+        about, began = facts(), time.monotonic()
         found, raw = await parts[name]()
         bars += found
-        _write(out, name, found, raw, time.monotonic() - began, arguments.quick)
+        about |= {
+            "command": f"python -m bench --only {name}" + (" --quick" if arguments.quick else ""),
+            "quick": arguments.quick,
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "seconds": round(time.monotonic() - began, 1),
+        }
+        _write(out, name, about, found, raw)
         for bar in found:
             print(f"  {bar}", flush=True)
             if bar.note:
@@ -73,19 +79,11 @@ def _quick() -> dict[str, Part]:
 
 
 def _write(
-    out: Path, name: str, bars: list[Bar], raw: dict[str, object], seconds: float, quick: bool
+    out: Path, name: str, about: dict[str, object], bars: list[Bar], raw: dict[str, object]
 ) -> None:
     """Puts a part's figures, with where and when they are from, into the file."""
     kept: dict[str, object] = json.loads(out.read_text()) if out.exists() else {}
-    kept[name] = {
-        **facts(),
-        "command": f"python -m bench --only {name}" + (" --quick" if quick else ""),
-        "quick": quick,
-        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "seconds": round(seconds, 1),
-        "bars": [bar.as_dict() for bar in bars],
-        "raw": raw,
-    }
+    kept[name] = {**about, "bars": [bar.as_dict() for bar in bars], "raw": raw}
     out.write_text(json.dumps(kept, indent=1))
 
 

@@ -32,6 +32,7 @@ _COMPILE = (
 # What installs all the rest.
 _BOOTSTRAP = "uv>=0.13\n"
 _DEVELOPMENT = Path("requirements/dev.txt")
+_BENCH = Path("requirements/bench.txt")
 
 
 def lock(root: Path, upgrade: bool) -> list[Path]:
@@ -58,7 +59,9 @@ def lock(root: Path, upgrade: bool) -> list[Path]:
     _compile(root, bootstrap, ["-", *extra], _BOOTSTRAP)
     sources = [str(package.relative_to(root)) for package in packages]
     _compile(root, _DEVELOPMENT, ["--group=pyproject.toml:dev", *sources, *extra])
-    locks = [bootstrap, _DEVELOPMENT]
+    # What a machine needs for `make bench` alone, at versions that fit the rest.
+    _compile(root, _BENCH, ["--group=pyproject.toml:bench", f"--constraint={_DEVELOPMENT}", *extra])
+    locks = [bootstrap, _DEVELOPMENT, _BENCH]
     for service in services:
         source = service.relative_to(root)
         target = source.with_name("requirements.txt")
