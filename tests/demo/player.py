@@ -134,11 +134,11 @@ def demo(name: str, user: int | None = None) -> Iterator[Demo]:
 def _processes() -> Iterator[str]:
     """Every process that is no zombie: its session, command line and working directory."""
     for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            fields = _text(process / "stat").rpartition(")")[2].split()
+        with contextlib.suppress(OSError):  # it has just ended
+            fields = (process / "stat").read_text(errors="replace").rpartition(")")[2].split()
+            command = (process / "cmdline").read_text(errors="replace").replace("\0", " ")
+            where = os.readlink(process / "cwd")
             if fields[0] != "Z":
-                command = _text(process / "cmdline").replace("\0", " ")
-                where = os.readlink(process / "cwd")
                 yield f"{fields[3]} {process.name} {command} {where}"
 
 
