@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from urllib.parse import urlsplit
 
 import asyncpg
+import httpx
 import pytest
 from tcp_proxy import TcpProxy
 from user_store_contract import (
@@ -21,10 +22,12 @@ from user_store_contract import (
 )
 from waiting import until
 
+from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_db_worker.providers.supabase.project import Project
 from nexpo_db_worker.providers.supabase.users import SupabaseUsers
 from nexpo_db_worker.stores import UserStore
 from nexpo_dev.pytest_plugin import SupabaseAddress
+from nexpo_runtime.errors import Fault
 
 
 @pytest.fixture
@@ -73,6 +76,20 @@ async def distant(supabase: SupabaseAddress, store: UserStore) -> AsyncIterator[
         url = f"http://127.0.0.1:{proxy.port}"
         async with Project.open(url, supabase.key, None) as project:
             yield Distant(SupabaseUsers(project), proxy)
+
+
+async def test_a_connection_that_is_reset_when_it_was_just_made_is_worth_another_try(
+    supabase: SupabaseAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def closed_meanwhile(self: object, request: httpx.Request) -> httpx.Response:
+        raise AttributeError("'NoneType' object has no attribute 'getpeername'")
+
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", closed_meanwhile)
+    async with Project.open(supabase.url, supabase.key, None) as project:
+        with pytest.raises(Fault) as failed:
+            await SupabaseUsers(project).ping()
+
+    assert failed.value.reason == Reason.REASON_STORE_UNAVAILABLE
 
 
 class TestSupabaseUsers(UserStoreContract):

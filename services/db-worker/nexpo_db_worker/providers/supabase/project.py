@@ -95,6 +95,7 @@ class Project:
                 its schema is made by hand.
         """
         async with httpx.AsyncClient(
+            transport=_Transport(),
             timeout=httpx.Timeout(_COMMAND_S, connect=_CONNECT_S),
             event_hooks={"response": [_refuse]},
         ) as http:
@@ -166,6 +167,17 @@ class Project:
                 )
             raise
         return True
+
+
+class _Transport(httpx.AsyncHTTPTransport):
+    """Tells of a connection that is reset just after it was made as of any other lost one."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return await super().handle_async_request(request)
+        except AttributeError as error:
+            # anyio asks the closed socket for its peer and finds None.
+            raise httpx.ConnectError("lost when it was just made", request=request) from error
 
 
 def _fault(reason: Reason.ValueType, cause: Exception) -> Fault:
