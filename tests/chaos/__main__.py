@@ -17,7 +17,8 @@ from rich.table import Table
 
 from . import report, soak
 from .field import open_field
-from .matrix import WAVES, Outcome
+from .matrix import WAVES
+from .trial import Outcome
 from .world import WATCHERS, WorldOutcome, bear, watch_and_wait
 from .world_faults import BY_RULE, PLAIN, WORLD_FAULTS, mount_small_disk, unmount
 

@@ -17,7 +17,9 @@ import pytest_asyncio
 
 from . import report
 from .field import Field, open_field
-from .matrix import WAVES, Outcome, Wave
+from .matrix import WAVES
+from .trial import Outcome
+from .wave import Wave
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
