@@ -39,6 +39,8 @@ from .settings import Settings
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 _FLUSH_MILLIS = 3000
+# Made once: it becomes the real one when `configure` has set the provider.
+_TRACER = trace.get_tracer("nexpo")
 
 
 def configure(settings: Settings) -> None:
@@ -100,8 +102,7 @@ def span(
     **attributes: str | int,
 ) -> Iterator[Span]:
     """A span around the block; an exception marks it with its type, never with its text."""
-    tracer = trace.get_tracer("nexpo")
-    with tracer.start_as_current_span(
+    with _TRACER.start_as_current_span(
         name,
         context=parent,
         kind=kind,
