@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 from google.longrunning import operations_pb2
 from temporalio.client import Client
+from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 
 from nexpo.client import Caller, result_of
+from nexpo.operations.v1.operations_pb2 import Progress
 from nexpo_runtime import telemetry
 from nexpo_runtime.settings import Settings
 from nexpo_runtime.temporal import connect
+from nexpo_runtime.temporal_engine import PROGRESS_MEMO, STATE_ATTRIBUTE, TENANT_ATTRIBUTE
 from nexpo_runtime.tenant import acting_for
 
 from .bare.echo import BARE_QUEUE, BARE_TYPE
@@ -23,7 +26,15 @@ from .pairs import Pairs, Phases, interleaved, typical, typical_cpu
 from .rig import TENANT, Rig, fresh_rig, gateway_caller
 
 _ECHO = f"/{PACKAGE}.BenchService/Echo"
+_TYPE = f"{PACKAGE}.Echo"
+_LEAST = "start without progress and search attributes"
 _WARM_UP = 30
+_ATTRIBUTES = TypedSearchAttributes(
+    [
+        SearchAttributePair(STATE_ATTRIBUTE, Progress.State.Name(Progress.RUNNING)),
+        SearchAttributePair(TENANT_ATTRIBUTE, TENANT),
+    ]
+)
 _TEXT = "the quick brown fox " * 5
 
 
@@ -38,9 +49,9 @@ class Load:
         at_once: How many of the first two are under way together.
     """
 
-    starts: int = 1000
-    waits: int = 400
-    sequential: int = 150
+    starts: int = 800
+    waits: int = 300
+    sequential: int = 100
     at_once: int = 24
 
 
@@ -56,7 +67,9 @@ async def measure(pairs: int, load: Load) -> tuple[list[Bar], dict[str, object]]
             return await _bare(rig, load)
 
     found = await interleaved(pairs, ours, bare)
+    least = found.pop(_LEAST).bare
     raw: dict[str, object] = {phase: both.as_dict() for phase, both in found.items()}
+    raw[_LEAST] = [batch.as_dict() for batch in least]
     raw["load"] = {**load.__dict__, "text_bytes": len(_TEXT)}
     return _bars(found), raw
 
@@ -91,18 +104,20 @@ async def _bare(rig: Rig, load: Load) -> Phases:
         call = _through_sdk(client, BARE_TYPE, BARE_QUEUE, waits=True)
         await drive(call, _WARM_UP, 8, {})
         phases = {"sequential": await drive(call, load.sequential, 1, pids)}
-    # The same worker and workflow as in the other arm; only the way to them differs.
+    # The same worker, workflow and start as in the other arm; only the way to them differs.
     worker = rig.module("worker", "bench.echo.worker")
     async with rig.running(worker) as pids:
         ours = await connect(_settings(rig))
-        wait = _through_sdk(ours, f"{PACKAGE}.Echo", QUEUE, waits=True)
-        start = _through_sdk(ours, f"{PACKAGE}.Echo", QUEUE)
+        wait = _through_sdk(ours, _TYPE, QUEUE, waits=True, like_ours=True)
+        start = _through_sdk(ours, _TYPE, QUEUE, like_ours=True)
         await drive(wait, _WARM_UP, 8, {})
         phases["start and wait"] = await drive(wait, load.waits, load.at_once, pids)
         await worker.stop()
         del pids["worker"]
         await drive(start, _WARM_UP, 8, {})
         phases["start"] = await drive(start, load.starts, load.at_once, pids)
+        least = _through_sdk(ours, _TYPE, QUEUE)
+        phases[_LEAST] = await drive(least, load.starts // 2, load.at_once, pids)
     return phases
 
 
@@ -127,7 +142,19 @@ def _through_gateway(caller: Caller, waits: bool = False) -> Call:
     return call
 
 
-def _through_sdk(client: Client, workflow: str, queue: str, waits: bool = False) -> Call:
+def _through_sdk(
+    client: Client, workflow: str, queue: str, *, waits: bool = False, like_ours: bool = False
+) -> Call:
+    """Starts by the SDK's client.
+
+    Args:
+        client: It.
+        workflow: Type to start.
+        queue: Where.
+        waits: Whether to wait for the result.
+        like_ours: Whether to start as the gateway does: with what Get, Watch and List show.
+    """
+
     async def call(number: int) -> None:
         request_id = uuid.uuid4().hex
         with acting_for(TENANT):
@@ -137,11 +164,21 @@ def _through_sdk(client: Client, workflow: str, queue: str, waits: bool = False)
                 id=f"{TENANT}/{workflow}/{request_id}",
                 task_queue=queue,
                 result_type=kind("EchoResponse"),
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                memo={PROGRESS_MEMO: _progress(workflow, request_id)} if like_ours else None,
+                search_attributes=_ATTRIBUTES if like_ours else None,
             )
         if waits:
             _check(text_of(await handle.result()))
 
     return call
+
+
+def _progress(workflow: str, request_id: str) -> Progress:
+    progress = Progress(state=Progress.RUNNING, type=workflow, durable=True, request_id=request_id)
+    progress.create_time.GetCurrentTime()
+    progress.update_time.CopyFrom(progress.create_time)
+    return progress
 
 
 def _check(answer: str) -> None:
@@ -174,7 +211,7 @@ def _bars(found: dict[str, Pairs]) -> list[Bar]:
             ),
         ]
     times = found["sequential"].ratio(lambda batch: batch.percentile(50))
-    name = "one-activity operation, sequential: time over bare"
+    name = "one-activity operation through the gateway, sequential: time over bare"
     return [*bars, Bar(name, times, 1.2, "at most", note="ratio of the medians of each pair")]
 
 

@@ -37,9 +37,15 @@ _OTHERS = ("object_storage", "claude")
 
 @dataclass
 class Clicks:
-    """How often the link of a mail was opened before the operation knew of the mail."""
+    """Clicks on the link of a mail that had to be repeated.
+
+    Attributes:
+        early: The operation did not know yet that the mail was sent.
+        late: No worker answered within the call's time.
+    """
 
     early: int = 0
+    late: int = 0
 
 
 @contextlib.asynccontextmanager
@@ -125,16 +131,18 @@ async def onboard(client: UserServiceClient, mail: Mails, clicks: Clicks) -> Non
     email = new_person()
     arrived = mail.expect(email)
     operation = await client.onboard_user(onboarding(email), timeout=60)
-    token = await arrived
+    token, request_id = await arrived, uuid.uuid4().hex
     mail.forget(email)
     for _ in range(_CLICKS):
         await asyncio.sleep(READING_SECONDS)
         try:
-            await operation.verify_email(token=token, timeout=60)
+            await operation.verify_email(token=token, request_id=request_id, timeout=60)
             break
         except NexpoError as error:
-            # The mail is there before the operation has heard that it was sent.
-            if error.code != code_pb2.FAILED_PRECONDITION:
+            # The mail is there before the operation has heard of it, or the machine is too busy.
+            early = error.reason == "VERIFICATION_NOT_READY"
+            if not early and error.code != code_pb2.UNAVAILABLE:
                 raise
-            clicks.early += 1
+            clicks.early += early
+            clicks.late += not early
     await operation.result(120)
