@@ -34,7 +34,9 @@ async def test_a_blocked_undo_is_listed_and_finishes_when_retried_after_the_repa
         progress = await _blocked(operation)
         [task] = progress.tasks
         assert (task.task, task.step) == ("create-in-sqlserver", "create in sqlserver")
-        assert await _listed(house, operation) == [task]
+        [listed] = await _listed(house, operation)
+        assert (listed.task, listed.create_time) == (task.task, task.create_time)
+        assert listed.reason == "STORE_REFUSED"  # why the latest attempt failed
         assert not (await operation.operation()).done
         with pytest.raises(TimeoutError):
             await operation.result(0.5)
