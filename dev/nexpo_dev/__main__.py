@@ -60,6 +60,8 @@ def up(folder: Path) -> int:
         _end(folder)
         return 130
     if done.state != "ready":
+        if supervisor is not None:
+            supervisor.wait(_DOWN_PATIENCE)  # what did start is gone when this command is
         console.print(f"[red]The stack did not start.[/] {_why(folder, done)}")
         return 1
     console.print()
