@@ -23,6 +23,9 @@ _COMMAND_S = 4.0
 _WHOLE_S = 7.0
 _CLOSE_S = 2.0
 
+# What the driver raises, besides, when the server dies in the middle of a handshake or a reply.
+_BROKEN_OFF = (EOFError, asyncpg.InternalClientError)
+
 _log = logging.getLogger(__name__)
 
 
@@ -101,7 +104,7 @@ class Database:
             raise store_fault(self._store, reason, error) from None
         except ValueError as error:  # a parameter that cannot be encoded
             raise store_fault(self._store, Reason.REASON_STORE_REFUSED, error) from None
-        except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+        except (OSError, TimeoutError, asyncpg.InterfaceError, *_BROKEN_OFF) as error:
             raise store_fault(self._store, Reason.REASON_STORE_UNAVAILABLE, error) from None
 
     async def _migrate(self) -> None:
