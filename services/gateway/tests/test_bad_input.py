@@ -27,7 +27,6 @@ USERS = "/nexpo.users.v1.UserService/"
 LEAKS = (
     "Traceback",
     "temporalio",
-    "/work/",
     "site-packages",
     "nexpo_gateway",
     "NoneType",
