@@ -123,7 +123,10 @@ async def _judge(place: Field, outcome: WorldOutcome, people: People) -> None:
         else:
             outcome.undone += 1
             assert ended is not None
-            outcome.reasons.append(str(NexpoError(ended.error)))
+            why = NexpoError(ended.error)
+            outcome.reasons.append(str(why))
+            if why.reason == "INTERNAL":
+                outcome.problems.append(f"{person.request_id}: the fault was taken for a bug")
             outcome.problems += stores.gone(found, person)
     outcome.problems += stores.tidy(found, place.onboarded, place.undone)
 

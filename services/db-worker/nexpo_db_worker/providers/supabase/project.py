@@ -31,6 +31,8 @@ _WHOLE_S = 7.0
 _RELOAD_S = 5.0
 _SQLSTATE_LENGTH = 5
 _MAX_RETRY_AFTER_S = 60
+# What the driver of the migrations raises, besides, when the server dies in the middle of a reply.
+_BROKEN_OFF = (EOFError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 _log = logging.getLogger(__name__)
 
@@ -129,7 +131,7 @@ class Project:
             raise _fault(reason_of_sqlstate(str(error.sqlstate or "")), error) from None
         except ValueError as error:  # text that is no JSON, or cannot be
             raise _fault(Reason.REASON_STORE_REFUSED, error) from None
-        except (OSError, TimeoutError, httpx.HTTPError, APIError, asyncpg.InterfaceError) as error:
+        except (OSError, TimeoutError, httpx.HTTPError, APIError, *_BROKEN_OFF) as error:
             raise _fault(Reason.REASON_STORE_UNAVAILABLE, error) from None
 
     async def _migrate(self) -> None:
