@@ -21,6 +21,7 @@ from .bare.echo import BARE_QUEUE, BARE_TYPE
 from .bare.polling import bare_client
 from .bars import TOLERANCE, Bar
 from .echo.contract import PACKAGE, QUEUE, kind, text_of
+from .echo.gateway import HOSTS
 from .measure import Batch, Call, drive
 from .pairs import Pairs, Phases, interleaved, typical, typical_cpu
 from .rig import TENANT, Rig, fresh_rig, gateway_caller
@@ -76,24 +77,23 @@ async def measure(pairs: int, load: Load) -> tuple[list[Bar], dict[str, object]]
 
 async def _ours(rig: Rig, load: Load) -> Phases:
     gateway = rig.module("gateway", "bench.echo.gateway")
-    worker = rig.module("worker", "bench.echo.worker")
-    async with rig.running(gateway, worker) as pids:
-        async with (
-            gateway_caller(gateway, rig.api_key, prefer="wait=60") as waiting,
-            gateway_caller(gateway, rig.api_key) as starting,
-        ):
-            wait, start = _through_gateway(waiting, waits=True), _through_gateway(starting)
-            await drive(wait, _WARM_UP, 8, {})
-            phases = {
-                "sequential": await drive(wait, load.sequential, 1, pids),
-                "start and wait": await drive(wait, load.waits, load.at_once, pids),
-            }
-            # Without a worker what is started stays as it is: the start alone is measured.
-            await worker.stop()
-            del pids["worker"]
-            await drive(start, _WARM_UP, 8, {})
-            phases["start"] = await drive(start, load.starts, load.at_once, pids)
-        return phases
+    async with (
+        rig.running(gateway) as pids,
+        gateway_caller(gateway, rig.api_key, prefer="wait=60") as caller,
+    ):
+        wait = _through_gateway(caller, waits=True)
+        await drive(wait, _WARM_UP, 8, {})
+        phases = {
+            "sequential": await drive(wait, load.sequential, 1, pids),
+            "start and wait": await drive(wait, load.waits, load.at_once, pids),
+        }
+    # Where nobody runs the workflows, the start alone is measured.
+    gateway.settings = {**rig.settings, HOSTS: "no"}
+    async with rig.running(gateway) as pids, gateway_caller(gateway, rig.api_key) as caller:
+        start = _through_gateway(caller)
+        await drive(start, _WARM_UP, 8, {})
+        phases["start"] = await drive(start, load.starts, load.at_once, pids)
+    return phases
 
 
 async def _bare(rig: Rig, load: Load) -> Phases:
@@ -104,7 +104,7 @@ async def _bare(rig: Rig, load: Load) -> Phases:
         call = _through_sdk(client, BARE_TYPE, BARE_QUEUE, waits=True)
         await drive(call, _WARM_UP, 8, {})
         phases = {"sequential": await drive(call, load.sequential, 1, pids)}
-    # The same worker, workflow and start as in the other arm; only the way to them differs.
+    # The same workflow, run by the same runtime, and the same start as in the other arm.
     worker = rig.module("worker", "bench.echo.worker")
     async with rig.running(worker) as pids:
         ours = await connect(_settings(rig))

@@ -21,11 +21,11 @@ _TITLES = {
 }
 _HOW = {
     "gateway": """\
-The gateway's client calls gRPC, the bare client calls Temporal. Both start the same workflow type
-on the same worker of ours, with the same progress, search attributes, encryption, tracing and tuned
-server. Only *sequential* compares all of the house with a plain workflow on a plain worker. *Start*
-has no worker, so the start alone is measured. CPU is that of every process, Temporal's server
-included, per call.""",
+The gateway's client calls gRPC and the gateway runs the workflow, as it does all of the house's.
+The bare client calls Temporal and a worker of ours runs the same workflow. Both start with the same
+progress, search attributes, encryption and tracing on a tuned server. *Sequential* compares all of
+the house with a plain workflow on a plain worker. *Start* has no worker, so the start alone is
+measured. CPU is that of every process, Temporal's server included, per call.""",
     "onboarding": """\
 The house as it is deployed (four services) against four workers of the bare SDK that do the same
 writes, by the stores' own code, in the same order, with undo; PostgreSQL, MongoDB (SecantusDB) and

@@ -87,8 +87,7 @@ async def measure(load: Load) -> tuple[list[Bar], dict[str, object]]:
     """Watches; returns the bars and the raw figures."""
     async with fresh_rig() as rig:
         gateway = rig.module("gateway", "bench.echo.gateway")
-        worker = rig.module("worker", "bench.echo.worker")
-        async with rig.running(gateway, worker) as pids, _callers(gateway, rig.api_key) as callers:
+        async with rig.running(gateway) as pids, _callers(gateway, rig.api_key) as callers:
             streams = await _held(callers, load.watchers)
             async with asyncio.TaskGroup() as group:
                 watching = [
@@ -190,6 +189,6 @@ def _bars(load: Load, delays: list[float], idle: dict[str, float]) -> list[Bar]:
             5,
             "at most",
             " % of a core",
-            f"the server's {idle['server']:.1f} %, the worker's {idle['worker']:.1f} %",
+            f"the server's {idle['server']:.1f} %; the gateway runs the operations, too",
         ),
     ]

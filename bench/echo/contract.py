@@ -14,7 +14,8 @@ from grpc_tools import protoc
 from nexpo import modules, registry
 
 PACKAGE = "nexpo.bench.v1"
-QUEUE = "nexpo-bench"
+QUEUE = "nexpo-gateway"
+"""As of every operation of the house: the gateway runs their workflows."""
 _FILE = "echo.proto"
 
 
