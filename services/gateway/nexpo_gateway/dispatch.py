@@ -5,6 +5,7 @@ authenticate -> authorise -> read -> validate -> rate limit -> act by the rule.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -207,10 +208,13 @@ def _timeout(rpc: Rpc, context: CallContext) -> float:
     return timeout
 
 
+_search_attribute = functools.cache(registry.search_attribute)
+
+
 def _search_attributes(request: Message) -> dict[str, str]:
     found: dict[str, str] = {}
     for field, value in request.ListFields():
-        attribute = registry.search_attribute(field)
+        attribute = _search_attribute(field)
         if attribute and not field.is_repeated and field.message_type is None:
             found[attribute] = (
                 field.enum_type.values_by_number[value].name if field.enum_type else str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import hmac
 
@@ -68,5 +69,6 @@ def _is_digest(field: FieldDescriptor) -> bool:
     return _sensitive(field) == options_pb2.SENSITIVE_DIGEST
 
 
+@functools.cache  # of the contract's fields: reading options costs more than what they say
 def _sensitive(field: FieldDescriptor) -> int:
     return int(field.GetOptions().Extensions[options_pb2.sensitive])

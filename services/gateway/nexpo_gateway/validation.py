@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import unicodedata
 
 import idna
@@ -72,6 +73,7 @@ def normal_email(address: str) -> str:
     return f"{local.lower()}{at}{domain}"
 
 
+@functools.cache  # of the contract's fields: reading options costs more than what they say
 def _is_email(field: FieldDescriptor) -> bool:
     rules = field.GetOptions().Extensions[validate_pb2.field]
     return bool(rules.string.email or rules.repeated.items.string.email)

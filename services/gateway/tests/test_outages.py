@@ -120,6 +120,9 @@ async def test_without_a_worker_an_update_says_so_within_its_deadline(
 ) -> None:
     async with ready(settings) as gateway:
         name = (await gateway.send(plan="wait")).name
+        async for frame in gateway.watch(name):
+            if progress_of(frame).state == Progress.WAITING:
+                break
     async with ready(settings, workflows=[]) as gateway:
         # The worker that is gone may look alive for a minute, so patience decides.
         for timeout in (3.0, 4.0):

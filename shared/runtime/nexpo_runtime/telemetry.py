@@ -67,6 +67,8 @@ def configure(settings: Settings) -> None:
             endpoint=endpoint, insecure=not endpoint.startswith("https://"), timeout=3
         )
         provider.add_span_processor(BatchSpanProcessor(exporter))
+    # The SDK asks for its tracer at every call, and making one takes as long as a span.
+    provider.get_tracer = functools.cache(provider.get_tracer)  # type: ignore[method-assign]
     trace.set_tracer_provider(provider)
 
 

@@ -76,6 +76,8 @@ class TemporalLink:
         self._connector = connector
         self._client: Client | None = None
         self._up = asyncio.Event()
+        self._down = asyncio.Event()
+        self._down.set()
         self._known = False
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -111,6 +113,10 @@ class TemporalLink:
             if self._client is not None and self.up:
                 return self._client
 
+    async def lost(self) -> None:
+        """Returns as soon as Temporal does not answer."""
+        await self._down.wait()
+
     async def check(self) -> None:
         """For health. Raises: Fault: TEMPORAL_UNAVAILABLE."""
         self.require()
@@ -122,7 +128,7 @@ class TemporalLink:
     def renew(self) -> None:
         """Makes a new connection for whoever asks next; calls under way keep the old one."""
         self._client = None
-        self._up.clear()
+        self._set(up=False)
         self.suspect()
 
     async def _keep(self) -> None:
@@ -156,6 +162,11 @@ class TemporalLink:
         self._wake.clear()
         await asyncio.sleep(0.05)  # however many suspect at once, they cost few probes
 
+    def _set(self, up: bool) -> None:
+        one, other = (self._up, self._down) if up else (self._down, self._up)
+        other.clear()
+        one.set()
+
     def _note(self, up: bool, error: BaseException | None = None) -> None:
         TEMPORAL_UP.set(up)
         if self._known and up == self.up:
@@ -165,11 +176,10 @@ class TemporalLink:
             "address": self._settings.temporal_target,
             "namespace": self._settings.namespace,
         }
+        self._set(up)
         if up:
-            self._up.set()
             _log.info("temporal answers", **where)
         else:
-            self._up.clear()
             TEMPORAL_LOST.inc()
             _log.warning(
                 "temporal cannot be reached; trying again until it answers",

@@ -20,11 +20,9 @@ T = TypeVar("T")
 PROMPT = 3.0
 """Seconds; a call that needs no worker takes milliseconds, so after this Temporal hangs."""
 
-# A call that takes longer than this makes us ask whether Temporal is still there:
-# the SDK itself goes on trying for ten seconds.
+# A call that needs no worker and takes longer than this makes us ask whether Temporal
+# is still there: the SDK itself goes on trying for ten seconds.
 _SUSPICIOUS = 0.25
-_FIRST_LOOK = 0.05
-_LONGEST_LOOK = 1.0
 
 
 class Calling:
@@ -51,7 +49,7 @@ class Calling:
         """
         limit = min(timeout, PROMPT)
         try:
-            return await self.patient(limit, call(timedelta(seconds=limit)))
+            return await self._unless_lost(limit, call(timedelta(seconds=limit)), suspicious=True)
         except (RPCError, TimeoutError) as error:
             if isinstance(error, RPCError) and _exceeds(error):
                 raise Fault(
@@ -72,22 +70,28 @@ class Calling:
             Fault: TEMPORAL_UNAVAILABLE: Temporal went away meanwhile.
             Exception: As the call raised it.
         """
+        return await self._unless_lost(timeout, call, suspicious=False)
+
+    async def _unless_lost(self, timeout: float, call: Awaitable[T], suspicious: bool) -> T:
         task = asyncio.ensure_future(call)
         task.add_done_callback(_seen)
+        lost: asyncio.Task[None] | None = None
         try:
             async with asyncio.timeout(timeout):
+                # Most calls are over by then, and pay for no second task.
                 done, _ = await asyncio.wait({task}, timeout=_SUSPICIOUS)
                 if not done:
-                    self._link.suspect()
-                look = _FIRST_LOOK
-                while not done:
-                    done, _ = await asyncio.wait({task}, timeout=look)
-                    look = min(_LONGEST_LOOK, look * 1.5)
-                    if not done and not self._link.up:
+                    if suspicious:
+                        self._link.suspect()
+                    lost = asyncio.create_task(self._link.lost())
+                    await asyncio.wait({task, lost}, return_when=asyncio.FIRST_COMPLETED)
+                    if not task.done():
                         raise temporal_unavailable()
                 return task.result()
         finally:
             task.cancel()
+            if lost is not None:
+                lost.cancel()
 
 
 def _seen(task: asyncio.Future[T]) -> None:
