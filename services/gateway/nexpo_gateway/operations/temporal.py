@@ -76,6 +76,8 @@ class TemporalBackend:
                         # No execution or run time-out: it would end a saga without its undo.
                         id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                         id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                        # Its first task comes with the answer, when this process polls the queue.
+                        request_eager_start=True,
                         memo={PROGRESS_MEMO: order.progress},
                         search_attributes=_search_attributes(order, tenant),
                         rpc_timeout=limit,
