@@ -99,5 +99,6 @@ bench: .venv/.bench-ready ## Measure what the house costs; figures in build/benc
 	@$(PY) -m bench $(BENCH)
 
 .PHONY: pictures
-pictures: .venv/.ready ## Write docs/benchmarks.md and its pictures from build/bench.json
+pictures: .venv/.ready ## Write the figures and pictures of docs/benchmarks.md and docs/reliability.md from build/
 	@$(PY) -m bench.report
+	@$(PY) -m bench.reliability

@@ -1,6 +1,6 @@
 """`make bench`: measures everything, checks the bars, writes build/bench.json.
 
-    python -m bench                      all of it, about a quarter of an hour on two cores
+    python -m bench                      all of it, about half an hour on two cores
     python -m bench --quick              small counts, to see that it works; its figures are noise
     python -m bench --only watch         one part; the others' last figures stay in the file
 
@@ -97,7 +97,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=PARTS, help="these parts only")
     parser.add_argument("--pairs", type=int, default=5, help="interleaved pairs (5)")
     parser.add_argument("--onboardings", type=int, default=5000, help="to watch memory over (5000)")
-    parser.add_argument("--budget", type=float, default=200, help="seconds for them at most (200)")
+    parser.add_argument("--budget", type=float, default=900, help="seconds for them at most (900)")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "bench.json")
     return parser.parse_args()
 

@@ -14,12 +14,19 @@ _COLOURS = ("#2f6fde", "#e0762c", "#2a9d6f", "#8e5bd0", "#c0392b", "#7a7f87", "#
 _STYLE = (
     "text{font:12px system-ui,sans-serif;fill:#24292f}.title{font-weight:600;font-size:14px}"
     ".grid{stroke:#d0d7de;stroke-width:1}.paper{fill:#ffffff}"
+    ".mark{stroke:#c0392b;stroke-width:1;stroke-dasharray:3 3}.small{font-size:9px}"
     "@media(prefers-color-scheme:dark){text{fill:#e6edf3}.grid{stroke:#30363d}.paper{fill:#0d1117}}"
 )
 
 
 def lines(
-    title: str, x: str, y: str, series: Mapping[str, Points], *, logarithmic: bool = False
+    title: str,
+    x: str,
+    y: str,
+    series: Mapping[str, Points],
+    *,
+    logarithmic: bool = False,
+    marks: Sequence[tuple[float, str]] = (),
 ) -> str:
     """A line for each series, by its name.
 
@@ -29,6 +36,7 @@ def lines(
         y: Name and unit of the vertical axis.
         series: Points in order of x.
         logarithmic: Whether the horizontal axis is; all x are then above zero.
+        marks: What happened at an x, in a word; a dashed line each.
     """
     xs = [point[0] for points in series.values() for point in points]
     ys = [point[1] for points in series.values() for point in points]
@@ -46,6 +54,7 @@ def lines(
         return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
 
     parts = [_axis(max(ys)), *(_tick(across(tick), _number(tick)) for tick in ticks)]
+    parts += [_mark(across(at), text) for at, text in marks]
     for colour, points in zip(_COLOURS, series.values(), strict=False):
         path = " ".join(f"{across(px):.1f},{_up(py, top):.1f}" for px, py in points)
         parts.append(
@@ -142,6 +151,15 @@ def _up(value: float, top: float) -> float:
 
 def _tick(at: float, text: str) -> str:
     return _text(at, _HEIGHT - _BOTTOM + 16, text)
+
+
+def _mark(at: float, text: str) -> str:
+    line = f'x1="{at:.1f}" x2="{at:.1f}" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}"'
+    turned = f'transform="translate({at - 3:.1f},{_TOP + 4}) rotate(-90)"'
+    return (
+        f'<line class="mark" {line}/>'
+        f'<text class="small" {turned} text-anchor="end">{escape(text)}</text>'
+    )
 
 
 def _text(x: float, y: float, text: str, anchor: str = "middle") -> str:

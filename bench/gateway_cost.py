@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 
 from google.longrunning import operations_pb2
@@ -23,13 +24,15 @@ from .bars import TOLERANCE, Bar
 from .echo.contract import PACKAGE, QUEUE, kind, text_of
 from .echo.gateway import HOSTS
 from .measure import Batch, Call, drive
-from .pairs import Pairs, Phases, interleaved, typical, typical_cpu
+from .pairs import Pairs, side_by_side, typical, typical_cpu
 from .rig import TENANT, Rig, fresh_rig, gateway_caller
 
 _ECHO = f"/{PACKAGE}.BenchService/Echo"
 _TYPE = f"{PACKAGE}.Echo"
 _LEAST = "start without progress and search attributes"
 _WARM_UP = 30
+_PIECES = 5
+_Steps = AsyncGenerator[tuple[str, Batch], None]
 _ATTRIBUTES = TypedSearchAttributes(
     [
         SearchAttributePair(STATE_ATTRIBUTE, Progress.State.Name(Progress.RUNNING)),
@@ -59,15 +62,7 @@ class Load:
 async def measure(pairs: int, load: Load) -> tuple[list[Bar], dict[str, object]]:
     """Runs the pairs; returns the bars and the raw figures."""
 
-    async def ours() -> Phases:
-        async with fresh_rig() as rig:
-            return await _ours(rig, load)
-
-    async def bare() -> Phases:
-        async with fresh_rig() as rig:
-            return await _bare(rig, load)
-
-    found = await interleaved(pairs, ours, bare)
+    found = await side_by_side(pairs, lambda: _ours(load), lambda: _bare(load))
     least = found.pop(_LEAST).bare
     raw: dict[str, object] = {phase: both.as_dict() for phase, both in found.items()}
     raw[_LEAST] = [batch.as_dict() for batch in least]
@@ -75,50 +70,60 @@ async def measure(pairs: int, load: Load) -> tuple[list[Bar], dict[str, object]]
     return _bars(found), raw
 
 
-async def _ours(rig: Rig, load: Load) -> Phases:
-    gateway = rig.module("gateway", "bench.echo.gateway")
-    async with (
-        rig.running(gateway) as pids,
-        gateway_caller(gateway, rig.api_key, prefer="wait=60") as caller,
-    ):
-        wait = _through_gateway(caller, waits=True)
-        await drive(wait, _WARM_UP, 8, {})
-        phases = {
-            "sequential": await drive(wait, load.sequential, 1, pids),
-            "start and wait": await drive(wait, load.waits, load.at_once, pids),
-        }
-    # Where nobody runs the workflows, the start alone is measured.
-    gateway.settings = {**rig.settings, HOSTS: "no"}
-    async with rig.running(gateway) as pids, gateway_caller(gateway, rig.api_key) as caller:
-        start = _through_gateway(caller)
-        await drive(start, _WARM_UP, 8, {})
-        phases["start"] = await drive(start, load.starts, load.at_once, pids)
-    return phases
+async def _ours(load: Load) -> _Steps:
+    async with fresh_rig() as rig:
+        gateway = rig.module("gateway", "bench.echo.gateway")
+        async with (
+            rig.running(gateway) as pids,
+            gateway_caller(gateway, rig.api_key, prefer="wait=60") as caller,
+        ):
+            wait = _through_gateway(caller, waits=True)
+            await drive(wait, _WARM_UP, 8, {})
+            async for piece in _pieces("sequential", wait, load.sequential, 1, pids):
+                yield piece
+            async for piece in _pieces("start and wait", wait, load.waits, load.at_once, pids):
+                yield piece
+        # Where nobody runs the workflows, the start alone is measured.
+        gateway.settings = {**rig.settings, HOSTS: "no"}
+        async with rig.running(gateway) as pids, gateway_caller(gateway, rig.api_key) as caller:
+            start = _through_gateway(caller)
+            await drive(start, _WARM_UP, 8, {})
+            async for piece in _pieces("start", start, load.starts, load.at_once, pids):
+                yield piece
 
 
-async def _bare(rig: Rig, load: Load) -> Phases:
-    plain = rig.plain("worker", "bench.bare.echo")
-    async with rig.running(plain) as pids:
-        keys = rig.settings["ENCRYPTION_KEYS"]
-        client = await bare_client(rig.temporal.url, keys)
-        call = _through_sdk(client, BARE_TYPE, BARE_QUEUE, waits=True)
-        await drive(call, _WARM_UP, 8, {})
-        phases = {"sequential": await drive(call, load.sequential, 1, pids)}
-    # The same workflow, run by the same runtime, and the same start as in the other arm.
-    worker = rig.module("worker", "bench.echo.worker")
-    async with rig.running(worker) as pids:
-        ours = await connect(_settings(rig))
-        wait = _through_sdk(ours, _TYPE, QUEUE, waits=True, like_ours=True)
-        start = _through_sdk(ours, _TYPE, QUEUE, like_ours=True)
-        await drive(wait, _WARM_UP, 8, {})
-        phases["start and wait"] = await drive(wait, load.waits, load.at_once, pids)
-        await worker.stop()
-        del pids["worker"]
-        await drive(start, _WARM_UP, 8, {})
-        phases["start"] = await drive(start, load.starts, load.at_once, pids)
-        least = _through_sdk(ours, _TYPE, QUEUE)
-        phases[_LEAST] = await drive(least, load.starts // 2, load.at_once, pids)
-    return phases
+async def _bare(load: Load) -> _Steps:
+    async with fresh_rig() as rig:
+        plain = rig.plain("worker", "bench.bare.echo")
+        async with rig.running(plain) as pids:
+            client = await bare_client(rig.temporal.url, rig.settings["ENCRYPTION_KEYS"])
+            call = _through_sdk(client, BARE_TYPE, BARE_QUEUE, waits=True)
+            await drive(call, _WARM_UP, 8, {})
+            async for piece in _pieces("sequential", call, load.sequential, 1, pids):
+                yield piece
+        # The same workflow, run by the same runtime, and the same start as in the other arm.
+        worker = rig.module("worker", "bench.echo.worker")
+        async with rig.running(worker) as pids:
+            ours = await connect(_settings(rig))
+            wait = _through_sdk(ours, _TYPE, QUEUE, waits=True, like_ours=True)
+            start = _through_sdk(ours, _TYPE, QUEUE, like_ours=True)
+            await drive(wait, _WARM_UP, 8, {})
+            async for piece in _pieces("start and wait", wait, load.waits, load.at_once, pids):
+                yield piece
+            await worker.stop()
+            del pids["worker"]
+            await drive(start, _WARM_UP, 8, {})
+            async for piece in _pieces("start", start, load.starts, load.at_once, pids):
+                yield piece
+            least = _through_sdk(ours, _TYPE, QUEUE)
+            yield _LEAST, await drive(least, load.starts // 2, load.at_once, pids)
+
+
+async def _pieces(
+    phase: str, call: Call, calls: int, at_once: int, pids: Mapping[str, int]
+) -> _Steps:
+    for _ in range(_PIECES):
+        yield phase, await drive(call, -(-calls // _PIECES), at_once, pids)
 
 
 def _settings(rig: Rig) -> Settings:

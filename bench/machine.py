@@ -6,7 +6,9 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -29,6 +31,25 @@ def facts() -> dict[str, object]:
         "load_before": [round(load, 2) for load in os.getloadavg()],
         "versions": {name: version for name in _PACKAGES if (version := _version(name))},
     }
+
+
+def table(about: Mapping[str, Any]) -> list[str]:
+    """The head of a Markdown table with the machine and the versions of `facts()`."""
+    machine, versions = about["machine"], about["versions"]
+    return [
+        "| | |",
+        "|---|---|",
+        f"| Machine | {machine['processor']}, {machine['cores']} cores,"
+        f" {machine['memory_gib']} GiB, {machine['system']}, Python {machine['python']} |",
+        f"| Versions | {', '.join(f'{name} {version}' for name, version in versions.items())} |",
+    ]
+
+
+def of(about: Mapping[str, Any]) -> str:
+    """Of what and when figures with `facts()` and a time were measured, in words."""
+    changed = about["changed_files"]
+    state = f", {changed} files changed" if changed else ""
+    return f"commit {about['commit'][:12]}{state}, {about['time']}"
 
 
 def _git(*arguments: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 import psutil
@@ -67,6 +67,20 @@ def percentile(ordered: list[float], percent: float) -> float:
         return float("nan")
     rank = min(len(ordered) - 1, max(0, round(percent / 100 * len(ordered)) - 1))
     return ordered[rank]
+
+
+def joined(batches: Sequence[Batch]) -> Batch:
+    """Batches of the same processes as one."""
+    calls = sum(batch.calls for batch in batches)
+    return Batch(
+        calls,
+        sum(batch.seconds for batch in batches),
+        {
+            name: sum(batch.cpu_ms[name] * batch.calls for batch in batches) / calls
+            for name in batches[0].cpu_ms
+        },
+        sorted(value for batch in batches for value in batch.latencies_ms),
+    )
 
 
 class Meter:

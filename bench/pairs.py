@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from statistics import median
 
-from .measure import Batch
+from .measure import Batch, joined
 
 Phases = dict[str, Batch]
 Arm = Callable[[], Awaitable[Phases]]
 """Measures its phases once, on a fresh server."""
+SteppedArm = Callable[[], AsyncGenerator[tuple[str, Batch], None]]
+"""The same, piece by piece; between them it stays as it is, and idle."""
+
+
+_Found = dict[str, tuple[list[Batch], list[Batch]]]
 
 
 @dataclass(frozen=True)
@@ -58,10 +64,45 @@ async def interleaved(pairs: int, ours: Arm, bare: Arm) -> dict[str, Pairs]:
     Returns:
         Both arms' batches by the phase's name.
     """
-    found: dict[str, tuple[list[Batch], list[Batch]]] = {}
+    found: _Found = {}
     for number in range(pairs):
-        order = (0, 1) if number % 2 == 0 else (1, 0)
-        for side in order:
+        for side in _order(number):
             for phase, batch in (await (ours, bare)[side]()).items():
                 found.setdefault(phase, ([], []))[side].append(batch)
     return {phase: Pairs(*both) for phase, both in found.items()}
+
+
+async def side_by_side(pairs: int, ours: SteppedArm, bare: SteppedArm) -> dict[str, Pairs]:
+    """Runs the arms of a pair together, a piece of one after the same piece of the other.
+
+    A phase comes in as many pieces as its arm yields under its name: the speed of a
+    shared machine changes from one second to the next, and short pieces see the same
+    of it. Else as `interleaved`.
+    """
+    found: _Found = {}
+    for number in range(pairs):
+        for side, phases in enumerate(await _together(number, ours, bare)):
+            for phase, pieces in phases.items():
+                found.setdefault(phase, ([], []))[side].append(joined(pieces))
+    return {phase: Pairs(*both) for phase, both in found.items()}
+
+
+async def _together(
+    number: int, ours: SteppedArm, bare: SteppedArm
+) -> tuple[dict[str, list[Batch]], dict[str, list[Batch]]]:
+    found: tuple[dict[str, list[Batch]], dict[str, list[Batch]]] = ({}, {})
+    async with aclosing(ours()) as first, aclosing(bare()) as second:
+        waiting = [(side, (first, second)[side]) for side in _order(number)]
+        while waiting:
+            for side, arm in list(waiting):
+                step = await anext(arm, None)
+                if step is None:
+                    waiting.remove((side, arm))
+                else:
+                    found[side].setdefault(step[0], []).append(step[1])
+            waiting.reverse()  # whoever goes first finds the machine otherwise than the other
+    return found
+
+
+def _order(number: int) -> tuple[int, int]:
+    return (0, 1) if number % 2 == 0 else (1, 0)

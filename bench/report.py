@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from . import charts
-from .machine import ROOT
+from .machine import ROOT, of, table
 from .measure import percentile
 
 _TITLES = {
@@ -71,21 +71,11 @@ def write(figures: Mapping[str, Any], docs: Path) -> None:
 
 
 def _provenance(figures: Mapping[str, Any]) -> list[str]:
-    part = next(iter(figures.values()))
-    machine, versions = part["machine"], part["versions"]
-    lines = [
-        "| | |",
-        "|---|---|",
-        f"| Machine | {machine['processor']}, {machine['cores']} cores,"
-        f" {machine['memory_gib']} GiB, {machine['system']}, Python {machine['python']} |",
-        f"| Versions | {', '.join(f'{name} {version}' for name, version in versions.items())} |",
-    ]
+    lines = table(next(iter(figures.values())))
     for name, found in figures.items():
-        changed = found["changed_files"]
-        state = f", {changed} files changed" if changed else ""
         lines.append(
-            f"| {name} | `{found['command']}`, commit {found['commit'][:12]}{state},"
-            f" {found['time']}, {found['seconds']:.0f} s, load before {found['load_before'][0]} |"
+            f"| {name} | `{found['command']}`, {of(found)}, {found['seconds']:.0f} s,"
+            f" load before {found['load_before'][0]} |"
         )
     if any(found["quick"] for found in figures.values()):
         lines += ["", "**Some of these figures are of a quick run: noise, to see that it works.**"]

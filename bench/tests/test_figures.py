@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import xml.etree.ElementTree as ElementTree
+from collections.abc import AsyncGenerator
 
 import pytest
 
@@ -12,7 +13,7 @@ from bench.alone import _Hide
 from bench.bars import Bar
 from bench.footprint import Trace
 from bench.measure import Batch, drive, percentile
-from bench.pairs import Phases, interleaved
+from bench.pairs import Phases, interleaved, side_by_side
 
 
 def batch(rate: float, cpu: float) -> Batch:
@@ -55,6 +56,35 @@ async def test_the_arm_that_goes_first_alternates() -> None:
 
     await interleaved(3, ours, bare)
     assert order == ["ours", "bare", "bare", "ours", "ours", "bare"]
+
+
+async def test_side_by_side_a_phase_of_one_arm_comes_next_to_that_of_the_other() -> None:
+    order: list[str] = []
+
+    async def arm(name: str, *phases: str) -> AsyncGenerator[tuple[str, Batch], None]:
+        for phase in phases:
+            order.append(f"{name} {phase}")
+            yield phase, batch(1, 1)
+        order.append(f"{name} ends")
+
+    found = await side_by_side(2, lambda: arm("ours", "a", "b"), lambda: arm("bare", "a", "b", "c"))
+    assert order[:7] == ["ours a", "bare a", "bare b", "ours b", "ours ends", "bare c", "bare ends"]
+    assert order[7:11] == ["bare a", "ours a", "ours b", "bare b"]
+    assert len(found["a"].ours) == len(found["b"].bare) == len(found["c"].bare) == 2
+    assert found["c"].ours == []
+
+
+async def test_pieces_of_a_phase_count_as_one_batch() -> None:
+    async def arm(*rates: float) -> AsyncGenerator[tuple[str, Batch], None]:
+        for rate in rates:
+            yield "a", batch(rate, rate)
+
+    both = (await side_by_side(1, lambda: arm(10, 30), lambda: arm(20)))["a"]
+    [ours], [bare] = both.ours, both.bare
+    assert (ours.calls, bare.calls) == (20, 10)
+    assert ours.rate == pytest.approx(20 / (10 / 10 + 10 / 30))
+    assert ours.total_cpu_ms == pytest.approx(20)
+    assert len(ours.latencies_ms) == 4
 
 
 async def test_a_batch_counts_every_call_and_keeps_as_many_under_way_as_asked() -> None:

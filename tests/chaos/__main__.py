@@ -15,7 +15,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from . import report, soak
+from tests import figures
+
+from . import soak
 from .field import open_field
 from .matrix import WAVES
 from .trial import Outcome
@@ -32,11 +34,12 @@ async def play_matrix(only: str) -> tuple[list[Outcome], dict[str, float]]:
     """Every case of the kill matrix whose fault's name has `only` in it."""
     outcomes: list[Outcome] = []
     seconds: dict[str, float] = {}
+    waves = [wave for wave in WAVES if only in wave.name]
+    if not waves:
+        return [], {}
     with _folder() as folder:
         async with open_field(folder) as field:
-            for wave in WAVES:
-                if only not in wave.name:
-                    continue
+            for wave in waves:
                 begun = time.monotonic()
                 played = await wave.run(field)
                 seconds[wave.name] = round(time.monotonic() - begun, 1)
@@ -48,14 +51,16 @@ async def play_matrix(only: str) -> tuple[list[Outcome], dict[str, float]]:
 async def play_world(only: str) -> list[WorldOutcome]:
     """Every fault of the world whose name has `only` in it."""
     outcomes: list[WorldOutcome] = []
+    faults = [fault for fault in WORLD_FAULTS if only in fault.name]
+    if not faults and only not in WATCHERS:
+        return []
     with _folder() as folder:
         mount_small_disk(folder / "postgres")
         try:
             async with open_field(folder, _WORLD_SETTINGS, by_rule=BY_RULE, plain=PLAIN) as field:
-                for fault in WORLD_FAULTS:
-                    if only in fault.name:
-                        outcomes.append(await bear(field, fault))
-                        _print_world(outcomes[-1])
+                for fault in faults:
+                    outcomes.append(await bear(field, fault))
+                    _print_world(outcomes[-1])
                 if only in WATCHERS:
                     outcomes.append(await watch_and_wait(field))
                     _print_world(outcomes[-1])
@@ -77,8 +82,9 @@ async def chaos(parts: str, only: str) -> int:
     missed = [f"{case.case}: {text}" for case in cases for text in case.problems]
     missed += [f"{fault.fault}: {text}" for fault in faults for text in fault.problems]
     skipped = {fault.fault: fault.skipped for fault in faults if fault.skipped}
-    target = report.write(
+    target = figures.write(
         "chaos",
+        "make chaos" + (f' ONLY="{only}"' if only else ""),
         {
             "kill_cases": [case.as_dict() for case in cases],
             "wave_seconds": seconds,
@@ -93,7 +99,7 @@ async def chaos(parts: str, only: str) -> int:
     console.print(
         f"{len(cases)} kill cases, {len(faults) - len(skipped)} faults of the world, "
         f"{len(skipped)} skipped, {len(missed)} promises missed, "
-        f"in {time.monotonic() - begun:.0f} s; figures in {target.relative_to(report.ROOT)}"
+        f"in {time.monotonic() - begun:.0f} s; figures in {target}"
     )
     for text in missed:
         console.print(f"MISSED {text}")

@@ -25,6 +25,7 @@ from .places import Person
 T = TypeVar("T")
 
 PATIENCE = 90.0
+_LOOK_EVERY = 0.1
 _PASSING = ("", "TEMPORAL_UNAVAILABLE", "WORKER_UNAVAILABLE", "SHUTTING_DOWN", "DEADLINE_EXCEEDED")
 """Reasons of calls that are worth another try; "" is a gateway that is away."""
 
@@ -40,7 +41,7 @@ class Mails:
         self._folder = folder
         self._read: set[str] = set()
         self._tokens: dict[str, str] = {}
-        self.received: dict[str, list[str]] = {}
+        self._looked = 0.0
 
     async def token(self, address: str) -> str:
         """The token of the latest link sent to an address, once there is one."""
@@ -52,7 +53,10 @@ class Mails:
                 await asyncio.sleep(0.05)
 
     def look(self) -> None:
-        """Read what is new."""
+        """Read what is new; however many ask, ten times a second."""
+        if time.monotonic() - self._looked < _LOOK_EVERY:
+            return
+        self._looked = time.monotonic()
         for file in sorted(self._folder.glob("*.eml")):
             if file.name in self._read:
                 continue
@@ -62,7 +66,6 @@ class Mails:
             assert isinstance(body, EmailMessage)
             found = re.search(r"[?&]token=([^&\s]+)", str(body.get_content()))
             for address in mail.get_all("X-Envelope-To", []):
-                self.received.setdefault(str(address), []).append(str(mail["Message-ID"]).strip())
                 if found:
                     self._tokens[str(address)] = unquote(found[1])
 
@@ -142,21 +145,20 @@ class Onboarding:
     async def live(self) -> operations_pb2.Operation:
         """Begin, verify as soon as the mail is there, and stay until the end, whatever it is."""
         await self.begin()
-        verified = False
-        async with asyncio.timeout(2 * PATIENCE):
-            while True:
-                found = await insist(self.operation.operation)
-                if found.done:
-                    self.ended = time.monotonic()
-                    return found
-                if progress_of(found).state == Progress.WAITING and not verified:
-                    await self.verify()
-                    verified = True
-                await asyncio.sleep(0.25)
+        ending = asyncio.create_task(self.end(2 * PATIENCE))
+        verifying = asyncio.create_task(self.verify())
+        try:
+            await asyncio.wait((ending, verifying), return_when=asyncio.FIRST_COMPLETED)
+            return await ending
+        finally:
+            # Its mail may never have come, or come too late: how the operation ended says it all.
+            for task in (ending, verifying):
+                task.cancel()
+            await asyncio.gather(ending, verifying, return_exceptions=True)
 
-    async def end(self) -> operations_pb2.Operation:
+    async def end(self, patience: float = PATIENCE) -> operations_pb2.Operation:
         """The operation when it has ended. Raises: TimeoutError: It does not end."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience):
             while True:
                 found = await insist(self.operation.operation)
                 if found.done:

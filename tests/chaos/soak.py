@@ -13,9 +13,9 @@ from pathlib import Path
 from google.longrunning import operations_pb2
 
 from nexpo.client import NexpoError
+from tests import figures
 
 from . import evidence as stores
-from . import report
 from .field import Field, open_field
 from .onboarding import Onboarding
 
@@ -73,9 +73,9 @@ class Soak:
         """Seconds since the load began."""
         return round(time.monotonic() - self._zero, 2)
 
-    async def capacity(self) -> float:
+    async def capacity(self, seconds: float) -> float:
         """Onboardings a second that CAPACITY_AT_ONCE clients get done, one after the other each."""
-        ends = time.monotonic() + CAPACITY_SECONDS
+        ends = time.monotonic() + seconds
         done = 0
 
         async def client() -> None:
@@ -201,7 +201,7 @@ async def main(folder: Path, minutes: float, say: Callable[[str], None]) -> int:
     """Soaks, reports, and says what missed. Returns the exit code."""
     async with open_field(folder, _SETTINGS, by_rule=()) as place:
         soak = Soak(place, say)
-        capacity = await soak.capacity()
+        capacity = await soak.capacity(min(CAPACITY_SECONDS, minutes * 60))
         rate = LOAD * capacity
         say(f"capacity {capacity:.2f} onboardings/s; load {rate:.2f}/s for {minutes:g} minutes")
         soak.unfinished.clear()
@@ -237,8 +237,9 @@ def _judge(
     if completion < COMPLETION:
         missed.append(f"completion {completion:.4%} is under {COMPLETION:.1%}: {soak.failed[:5]}")
     took = sorted(float(str(one["seconds"])) for one in soak.series.ended)
-    target = report.write(
+    target = figures.write(
         "soak",
+        f"make soak MINUTES={minutes:g}",
         {
             "minutes": minutes,
             "capacity_per_second": round(capacity, 2),
@@ -267,7 +268,7 @@ def _judge(
             f"  {name:13} {slope['mib']:6.1f} MiB, {slope['growth']:+.1%} "
             f"in {slope['seconds']:.0f} s of one life"
         )
-    say(f"figures in {target.relative_to(report.ROOT)}")
+    say(f"figures in {target}")
     for text in missed[:50]:
         say(f"MISSED {text}")
     return 1 if missed else 0

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from . import report
+from tests import figures
+
 from .field import Field, open_field
 from .matrix import WAVES
 from .trial import Outcome
@@ -54,8 +55,9 @@ async def matrix() -> AsyncIterator[Matrix]:
         async with open_field(folder) as field:
             played = Matrix(field)
             yield played
-            report.write(
+            figures.write(
                 "kill-matrix",
+                "make test TESTS=tests/chaos",
                 {
                     "cases": [outcome.as_dict() for outcome in played.outcomes.values()],
                     "killed": len(played.outcomes),

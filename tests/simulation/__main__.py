@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
 import sys
-from pathlib import Path
+
+from tests import figures
 
 from .campaign import Campaign, shrunk, violations_of
 from .case import coverage_targets, make_case
-
-REPORT = Path("build/simulation.json")
 
 
 def main(arguments: list[str]) -> int:
@@ -29,7 +26,7 @@ def main(arguments: list[str]) -> int:
         return 1 if broken else 0
     campaign = Campaign(options.seed)
     campaign.run_on_all_cores(options.runs)
-    _report(campaign)
+    _report(campaign, options.seed)
     if campaign.failed is not None:
         print(f"seed {options.seed}: a promise was broken; shrunk to\n{shrunk(campaign.failed)}")
         print("\n".join(violations_of(shrunk(campaign.failed))))
@@ -41,18 +38,16 @@ def main(arguments: list[str]) -> int:
     return 1 if campaign.missing() else 0
 
 
-def _report(campaign: Campaign) -> None:
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
+def _report(campaign: Campaign, seed: int) -> None:
     print(
         f"{campaign.runs} runs in {campaign.seconds:.1f} s ({campaign.runs / campaign.seconds:.0f}"
         f" a second), {campaign.operations} operations, {sum(campaign.hit.values())} faults;"
         f" {len(campaign.targets) - len(campaign.missing())} of {len(campaign.targets)}"
         " (fault, call) pairs covered"
     )
-    REPORT.parent.mkdir(exist_ok=True)
-    REPORT.write_text(json.dumps({"commit": commit, **campaign.figures()}, indent=2))
+    figures.write(
+        "simulation", f"make simulate RUNS={campaign.runs} SEED={seed}", {**campaign.figures()}
+    )
 
 
 if __name__ == "__main__":

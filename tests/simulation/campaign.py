@@ -92,7 +92,8 @@ class Campaign:
 
     def _run_one(self, runner: asyncio.Runner, number: int) -> None:
         case = make_case(self._seed, number, self.targets)
-        outcome = runner.run(self._make_run(case).outcome())
+        # Not runner.run: to mind Ctrl-C it describes its task in words, case by case.
+        outcome = runner.get_loop().run_until_complete(self._make_run(case).outcome())
         self.runs += 1
         self.operations += len(outcome.ended)
         self.hit.update(outcome.hit)

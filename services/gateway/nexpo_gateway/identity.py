@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import uuid
 
@@ -60,7 +61,12 @@ def workflow_id(rpc: Rpc, request: Message, tenant: str) -> str:
     filled = _PLACEHOLDER.sub(fill, rpc.rule.start.id)
     if empty:
         raise invalid(empty)
-    return f"{escaped(tenant)}/{escaped(rpc.name)}/{filled}"
+    return f"{_collection(tenant, rpc.name)}{filled}"
+
+
+@functools.lru_cache(maxsize=1024)
+def _collection(tenant: str, name: str) -> str:
+    return f"{escaped(tenant)}/{escaped(name)}/"
 
 
 def require_same(rpc: Rpc, request: Message, earlier: Message) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ def texts(
     message: Message, wanted: Callable[[FieldDescriptor], bool], path: str = ""
 ) -> Iterator[Text]:
     """The texts of the fields that are wanted and set, in repeated fields and maps too."""
+    if not _may_hold(message.DESCRIPTOR, wanted):
+        return
     for field, value in message.ListFields():
         here = f"{path}.{field.name}" if path else field.name
         if field.type == FieldDescriptor.TYPE_STRING:
@@ -31,6 +34,21 @@ def texts(
         elif field.message_type is not None:
             for child, child_path in _children(field, field.message_type, value, here):
                 yield from texts(child, wanted, child_path)
+
+
+@functools.cache
+def _may_hold(kind: Descriptor, wanted: Callable[[FieldDescriptor], bool]) -> bool:
+    """Whether messages of a kind have such a text, at whatever depth."""
+    found, kinds = {kind.full_name}, [kind]
+    for known in kinds:  # grows meanwhile
+        for field in known.fields:
+            if field.type == FieldDescriptor.TYPE_STRING and wanted(field):
+                return True
+            inner = field.message_type
+            if inner is not None and inner.full_name not in found:
+                found.add(inner.full_name)
+                kinds.append(inner)
+    return False
 
 
 def _strings(message: Message, field: FieldDescriptor, value: Any, path: str) -> Iterator[Text]:

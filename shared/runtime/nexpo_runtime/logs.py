@@ -12,7 +12,7 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TypeGuard
 from urllib.parse import urlsplit
@@ -99,9 +99,15 @@ def get(name: str) -> structlog.stdlib.BoundLogger:
     return logger
 
 
-def bound(**fields: str | int) -> contextlib.AbstractContextManager[None]:
+@contextlib.contextmanager
+def bound(**fields: str | int) -> Iterator[None]:
     """Puts the fields on every line logged inside the block, by this task and its own."""
-    return structlog.contextvars.bound_contextvars(**fields)
+    # structlog's own bound_contextvars walks all of the context first.
+    tokens = structlog.contextvars.bind_contextvars(**fields)
+    try:
+        yield
+    finally:
+        structlog.contextvars.reset_contextvars(**tokens)
 
 
 class Redactor:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import re
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from nexpo.operations.v1.operations_pb2 import OperationTask, Progress, Step
 
 from . import flow
@@ -23,6 +25,13 @@ def task_id(step: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", step.lower()).strip("-")
 
 
+def _set_to_now(stamp: Timestamp) -> None:
+    # FromDatetime takes four times as long, and every step has three of them.
+    moment = flow.now()
+    stamp.seconds = int(moment.timestamp())
+    stamp.nanos = moment.microsecond * 1000
+
+
 class Tracker:
     """Keeps an operation's Progress and reports it, at most once per tick of the loop."""
 
@@ -34,8 +43,8 @@ class Tracker:
             durable=started.durable,
             request_id=request_id,
         )
-        self.progress.create_time.FromDatetime(flow.now())
-        self.progress.update_time.FromDatetime(flow.now())
+        _set_to_now(self.progress.create_time)
+        _set_to_now(self.progress.update_time)
         self.operation = str(OperationName(started.workflow_id, started.run_id))
         self._expected = 0
         self._steps: dict[str, Step] = {}
@@ -52,7 +61,7 @@ class Tracker:
         self._state_changed |= self.progress.state != state
         self.progress.state = state
         self.progress.message = message
-        self.progress.update_time.FromDatetime(flow.now())
+        _set_to_now(self.progress.update_time)
         self._changed()
 
     def pivot(self) -> None:
@@ -66,7 +75,7 @@ class Tracker:
         if step is None:
             step = self.progress.steps.add(name=name, target=target)
             self._steps[name] = step
-            step.start_time.FromDatetime(flow.now())
+            _set_to_now(step.start_time)
         step.state = Step.RUNNING
         step.attempt = 1
         self._changed()
@@ -102,7 +111,7 @@ class Tracker:
     def block(self, step: str) -> OperationTask:
         """An undo needs a human: its task, which is in the progress from now on."""
         task = self.progress.tasks.add(task=task_id(step), operation=self.operation, step=step)
-        task.create_time.FromDatetime(flow.now())
+        _set_to_now(task.create_time)
         self._steps[step].state = Step.UNDO_BLOCKED
         self.state(
             Progress.UNDO_BLOCKED, f"Undoing '{step}' needs a human; it goes on being retried."
@@ -135,7 +144,7 @@ class Tracker:
         step = self._steps[name]
         step.state = state
         step.attempt = attempt or step.attempt
-        step.end_time.FromDatetime(flow.now())
+        _set_to_now(step.end_time)
         self._changed()
 
     def _changed(self) -> None:

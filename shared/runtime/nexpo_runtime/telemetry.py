@@ -14,11 +14,12 @@ import logging
 import socket
 from collections.abc import Iterator, Mapping
 
-from opentelemetry import trace
+from opentelemetry import context, trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import sampling
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from temporalio.contrib.opentelemetry import (
@@ -41,6 +42,8 @@ _PROPAGATOR = TraceContextTextMapPropagator()
 _FLUSH_MILLIS = 3000
 # Made once: it becomes the real one when `configure` has set the provider.
 _TRACER = trace.get_tracer("nexpo")
+_IDS = RandomIdGenerator()
+_ids_only = False
 
 
 def configure(settings: Settings) -> None:
@@ -48,6 +51,8 @@ def configure(settings: Settings) -> None:
     if isinstance(trace.get_tracer_provider(), ReplaySafeTracerProvider):
         return
     endpoint = settings.otel_exporter_otlp_endpoint
+    global _ids_only
+    _ids_only = not endpoint
     provider = create_tracer_provider(
         sampler=sampling.DEFAULT_ON if endpoint else sampling.ALWAYS_OFF,
         resource=Resource.create(
@@ -96,14 +101,22 @@ def incoming(metadata: Mapping[str, str]) -> Context:
     return _PROPAGATOR.extract(dict(metadata), Context())
 
 
-@contextlib.contextmanager
 def span(
     name: str,
     kind: SpanKind = SpanKind.INTERNAL,
     parent: Context | None = None,
     **attributes: str | int,
-) -> Iterator[Span]:
+) -> contextlib.AbstractContextManager[Span]:
     """A span around the block; an exception marks it with its type, never with its text."""
+    if _ids_only:
+        return _Unrecorded(parent)
+    return _recorded(name, kind, parent, attributes)
+
+
+@contextlib.contextmanager
+def _recorded(
+    name: str, kind: SpanKind, parent: Context | None, attributes: Mapping[str, str | int]
+) -> Iterator[Span]:
     with _TRACER.start_as_current_span(
         name,
         context=parent,
@@ -117,6 +130,31 @@ def span(
         except Exception as error:
             current.set_status(Status(StatusCode.ERROR, type(error).__qualname__))
             raise
+
+
+class _Unrecorded:
+    """A span that nobody records: only its ids, which travel on and stand in the logs.
+
+    The tracer makes the same of it at ten times the cost.
+    """
+
+    def __init__(self, parent: Context | None) -> None:
+        self._parent = parent
+
+    def __enter__(self) -> Span:
+        above = trace.get_current_span(self._parent).get_span_context()
+        ids = trace.SpanContext(
+            above.trace_id if above.is_valid else _IDS.generate_trace_id(),
+            _IDS.generate_span_id(),
+            is_remote=False,
+            trace_state=above.trace_state,
+        )
+        current = trace.NonRecordingSpan(ids)
+        self._token = context.attach(trace.set_span_in_context(current))
+        return current
+
+    def __exit__(self, *error: object) -> None:
+        context.detach(self._token)
 
 
 def trace_id() -> str:

@@ -11,7 +11,6 @@ Source: HMAC-SHA256, RFC 2104.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import hmac
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -117,7 +116,7 @@ def refused() -> Fault:
 def _mac(key: bytes, scope: str, tenant: str) -> str:
     # The length keeps ("a", "bc") and ("ab", "c") apart.
     message = f"{len(scope)}:{scope}{tenant}".encode()
-    return hmac.new(key, message, hashlib.sha256).hexdigest()
+    return hmac.digest(key, message, "sha256").hex()
 
 
 def _parsed(headers: Mapping[str, Payload]) -> tuple[str, str]:

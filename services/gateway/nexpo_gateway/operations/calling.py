@@ -49,7 +49,7 @@ class Calling:
         """
         limit = min(timeout, PROMPT)
         try:
-            return await self._unless_lost(limit, call(timedelta(seconds=limit)), suspicious=True)
+            return await self._promptly(limit, call(timedelta(seconds=limit)))
         except (RPCError, TimeoutError) as error:
             if isinstance(error, RPCError) and _exceeds(error):
                 raise Fault(
@@ -70,9 +70,7 @@ class Calling:
             Fault: TEMPORAL_UNAVAILABLE: Temporal went away meanwhile.
             Exception: As the call raised it.
         """
-        return await self._unless_lost(timeout, call, suspicious=False)
-
-    async def _unless_lost(self, timeout: float, call: Awaitable[T], suspicious: bool) -> T:
+        # A task of its own: the SDK's waiting for an update turns a cancel into another error.
         task = asyncio.ensure_future(call)
         task.add_done_callback(_seen)
         lost: asyncio.Task[None] | None = None
@@ -81,8 +79,6 @@ class Calling:
                 # Most calls are over by then, and pay for no second task.
                 done, _ = await asyncio.wait({task}, timeout=_SUSPICIOUS)
                 if not done:
-                    if suspicious:
-                        self._link.suspect()
                     lost = asyncio.create_task(self._link.lost())
                     await asyncio.wait({task, lost}, return_when=asyncio.FIRST_COMPLETED)
                     if not task.done():
@@ -92,6 +88,36 @@ class Calling:
             task.cancel()
             if lost is not None:
                 lost.cancel()
+
+    async def _promptly(self, limit: float, call: Awaitable[T]) -> T:
+        """Awaits the call itself: nearly all are over long before anybody must watch them."""
+        loop = asyncio.get_running_loop()
+        watching: asyncio.Task[None] | None = None
+        gone = False
+
+        def look() -> None:
+            nonlocal watching
+            self._link.suspect()
+            watching = asyncio.create_task(give_up())
+
+        async def give_up() -> None:
+            nonlocal gone
+            await self._link.lost()
+            gone = True
+            scope.reschedule(loop.time())
+
+        looking = loop.call_later(_SUSPICIOUS, look)
+        try:
+            async with asyncio.timeout(limit) as scope:
+                return await call
+        except TimeoutError:
+            if gone:
+                raise temporal_unavailable() from None
+            raise
+        finally:
+            looking.cancel()
+            if watching is not None:
+                watching.cancel()
 
 
 def _seen(task: asyncio.Future[T]) -> None:

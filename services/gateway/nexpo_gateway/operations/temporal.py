@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -243,9 +244,11 @@ def _search_attributes(order: Order, tenant: str) -> TypedSearchAttributes:
         TENANT_ATTRIBUTE.name: tenant,
         STATE_ATTRIBUTE.name: Progress.State.Name(order.progress.state),
     }
+    return _typed(tuple(sorted(values.items())))
+
+
+@functools.lru_cache(maxsize=256)  # most operations of a tenant have the same ones
+def _typed(values: tuple[tuple[str, str], ...]) -> TypedSearchAttributes:
     return TypedSearchAttributes(
-        [
-            SearchAttributePair(SearchAttributeKey.for_keyword(name), value)
-            for name, value in sorted(values.items())
-        ]
+        [SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values]
     )

@@ -7,17 +7,18 @@ model; grpc.health.v1; grpc.reflection.v1alpha.
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
+from typing import Any, TypeAlias, cast
 from urllib.parse import unquote
 
 import grpc
 from google.longrunning import operations_pb2 as longrunning
 from google.protobuf.message import DecodeError, Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from opentelemetry.trace import SpanKind
 
 from nexpo.errors.v1.errors_pb2 import Reason
@@ -44,8 +45,6 @@ _PEER = re.compile(r"^ipv[46]:(?:\[(?P<v6>[^\]]+)\]|(?P<v4>[^:]+)):\d+$")
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 Handler: TypeAlias = "grpc.RpcMethodHandler[bytes, bytes]"
-Req = TypeVar("Req")
-Res = TypeVar("Res")
 
 
 class GrpcSurface:
@@ -61,15 +60,20 @@ class GrpcSurface:
             ("grpc.max_receive_message_length", WIRE_LIMIT),
             ("grpc.max_send_message_length", WIRE_LIMIT),
         ]
-        self._server = grpc.aio.server(options=options, interceptors=[_NothingLeaks()])
+        self._server = grpc.aio.server(options=options)
         self._health = health.aio.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        services = [*dispatcher.contract.services, _LONGRUNNING, health.SERVICE_NAME]
-        reflection.enable_server_reflection([*services, reflection.SERVICE_NAME], self._server)
-        # The last one, because it answers for every path that nobody else serves.
-        self._server.add_generic_rpc_handlers([_ContractHandler(self)])
-        self._services = services
+        self._services = [*dispatcher.contract.services, _LONGRUNNING, health.SERVICE_NAME]
         self._methods = methods(dispatcher.contract)
+        handlers = _NothingLeaks(self._methods)
+        registrar = cast(grpc.aio.Server, handlers)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, registrar)
+        reflected = reflection.aio.ReflectionServicer([*self._services, reflection.SERVICE_NAME])
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]  # has no types
+            reflected, registrar
+        )
+        # The last one, because it answers for every path that nobody else serves.
+        handlers.add_generic_rpc_handlers([_ContractHandler(self)])
+        self._server.add_generic_rpc_handlers([handlers])
         self.port = 0
 
     async def start(self) -> None:
@@ -171,6 +175,7 @@ def too_large() -> Fault:
     )
 
 
+@functools.lru_cache(maxsize=1024)
 def peer_address(peer: str) -> str:
     """The address in gRPC's notation of a peer, without the port."""
     match = _PEER.match(unquote(peer))
@@ -201,37 +206,58 @@ class _ContractHandler(grpc.GenericRpcHandler):
         return self._surface.handler(handler_call_details.method)
 
 
-class _NothingLeaks(grpc.aio.ServerInterceptor):
-    """Turns whatever ends a call into a fault with details, for every kind of handler.
+class _NothingLeaks(grpc.GenericRpcHandler):
+    """Handlers whose calls end with a fault with details, whatever went wrong in them.
 
-    Without it gRPC sends the text of any exception to the caller.
+    Without it gRPC sends the text of any exception to the caller. Takes handlers as
+    a server does; guards a method once, where an interceptor would at every call.
+
+    Args:
+        known: Paths of the methods that are called often. What strangers make up is not kept.
     """
 
-    async def intercept_service(
-        self,
-        continuation: Callable[
-            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Req, Res] | None]
-        ],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Req, Res] | None:
-        handler = await continuation(handler_call_details)
-        if handler is None:
-            return None
+    def __init__(self, known: Collection[str]) -> None:
+        self._known = known
+        self._handlers: list[grpc.GenericRpcHandler] = []
+        self._guarded: dict[str, Handler] = {}
+
+    def add_generic_rpc_handlers(self, handlers: Iterable[grpc.GenericRpcHandler]) -> None:
+        """As a server's."""
+        self._handlers += handlers
+
+    def add_registered_method_handlers(self, service: str, handlers: object) -> None:
+        """As an asyncio server's, which finds them among the generic ones."""
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
         path = handler_call_details.method
-        codecs = (handler.request_deserializer, handler.response_serializer)
-        if handler.request_streaming and handler.response_streaming:
-            return grpc.stream_stream_rpc_method_handler(
-                _guard_stream(path, handler.stream_stream), *codecs
-            )
-        if handler.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(
-                _guard_stream(path, handler.unary_stream), *codecs
-            )
-        if handler.request_streaming:
-            return grpc.stream_unary_rpc_method_handler(
-                _guard_unary(path, handler.stream_unary), *codecs
-            )
-        return grpc.unary_unary_rpc_method_handler(_guard_unary(path, handler.unary_unary), *codecs)
+        known = self._guarded.get(path)
+        if known is not None:
+            return known
+        for handlers in self._handlers:
+            handler: Handler | None = handlers.service(handler_call_details)
+            if handler is not None:
+                guarded = _guard(path, handler)
+                if path in self._known:
+                    self._guarded[path] = guarded
+                return guarded
+        return None
+
+
+def _guard(path: str, handler: Handler) -> Handler:
+    codecs = (handler.request_deserializer, handler.response_serializer)
+    if handler.request_streaming and handler.response_streaming:
+        return grpc.stream_stream_rpc_method_handler(
+            _guard_stream(path, handler.stream_stream), *codecs
+        )
+    if handler.response_streaming:
+        return grpc.unary_stream_rpc_method_handler(
+            _guard_stream(path, handler.unary_stream), *codecs
+        )
+    if handler.request_streaming:
+        return grpc.stream_unary_rpc_method_handler(
+            _guard_unary(path, handler.stream_unary), *codecs
+        )
+    return grpc.unary_unary_rpc_method_handler(_guard_unary(path, handler.unary_unary), *codecs)
 
 
 def _guard_unary(path: str, behaviour: Any) -> Callable[[Any, Context], Awaitable[Any]]:

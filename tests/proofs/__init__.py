@@ -1,0 +1,1 @@
+"""The commands that prove things, held to what they say of themselves."""
