@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo.monitoring import CommandListener, CommandStartedEvent
 from tcp_proxy import TcpProxy
 from user_store_contract import (
     Age,
@@ -109,3 +110,58 @@ async def test_a_users_own_id_is_its_object_id(
     tombstone = await users.find_one({"tenant": tenant})
     assert tombstone is not None
     assert set(tombstone) == {"_id", "tenant", "key", "live", "removed_time"}
+
+
+class Looks(CommandListener):
+    """What a client looks for: (collection, filter) of its reads and writes."""
+
+    def __init__(self) -> None:
+        self.filters: list[tuple[str, dict[str, Any]]] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        command = event.command
+        match event.command_name:
+            case "find":
+                self.filters.append((command["find"], command["filter"]))
+            case "findAndModify":
+                self.filters.append((command["findAndModify"], command["query"]))
+            case "update":
+                self.filters += [(command["update"], one["q"]) for one in command["updates"]]
+
+    def succeeded(self, event: object) -> None:
+        pass
+
+    def failed(self, event: object) -> None:
+        pass
+
+
+async def test_nothing_is_looked_for_by_reading_the_whole_collection(mongodb_url: str) -> None:
+    looks = Looks()
+    client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
+        mongodb_url, event_listeners=[looks]
+    )
+    documents = client.get_default_database()
+    store = MongoUsers(Database(client, documents.name))
+    tenant, key, record = "t-" + uuid.uuid4().hex, new_key(), new_record()
+    await store.create(tenant, key, record)
+    await store.create(tenant, key, record)
+    record.user.etag, before = "later", record.user.etag
+    await store.replace(tenant, record.user, [before, "another"])
+    await store.get(tenant, record.user.user_id)
+    assert await store.claim(tenant, key, "email:a")
+    assert await store.claim(tenant, key, "email:a")
+    await store.forget(tenant, "email:a")
+    await store.erase(tenant, record.user.user_id)
+    # By _id every server finds a document without an index of ours.
+    own = [
+        (name, look)
+        for name, look in looks.filters
+        if name in ("users", "claims") and "_id" not in look
+    ]
+    assert len(own) >= 7
+    plans = [
+        (look, await documents.command("explain", {"find": name, "filter": look}))
+        for name, look in own
+    ]
+    client.close()
+    assert [look for look, plan in plans if "COLLSCAN" in str(plan["queryPlanner"])] == []

@@ -87,26 +87,24 @@ class MongoUsers:
         changes = _document(UserRecord(user=user))
         del changes["password_hash"]
         query = _live(tenant, user_id=user.user_id)
-        async with self._database.documents() as database:
-            users = database["users"]
-            try:
-                written = await users.update_one(
-                    {**query, "etag": {"$in": list(expected_etags)}}, {"$set": changes}
-                )
-            except DuplicateKeyError:
-                raise self._fault(Reason.REASON_EMAIL_TAKEN) from None
+        while True:
+            async with self._database.documents() as database:
+                users = database["users"]
+                found = await users.find_one(query, {"etag": 1})
+                if found is None:
+                    raise self._fault(Reason.REASON_USER_NOT_FOUND)
+                if found["etag"] not in (user.etag, *expected_etags):
+                    raise self._fault(Reason.REASON_ETAG_MISMATCH)
+                # What this replacement wrote before is written once more: that waits until it is
+                # safe. By _id, which every planner finds whatever else is asked for.
+                same = {"_id": found["_id"], "live": True, "etag": found["etag"]}
+                try:
+                    written = await users.update_one(same, {"$set": changes})
+                except DuplicateKeyError:
+                    raise self._fault(Reason.REASON_EMAIL_TAKEN) from None
             if written.matched_count:
                 return
-            # Matches what this replacement wrote before, and waits until that is safe.
-            again = await users.update_one(
-                {**query, "etag": user.etag}, {"$set": {"etag": user.etag}}
-            )
-            if again.matched_count:
-                return
-            found = await users.find_one(query, {"_id": 1})
-        if found is None:
-            raise self._fault(Reason.REASON_USER_NOT_FOUND)
-        raise self._fault(Reason.REASON_ETAG_MISMATCH)
+            # Somebody changed it between the look and the write: look again.
 
     async def erase(self, tenant: str, user_id: str) -> None:
         """See UserStore."""
