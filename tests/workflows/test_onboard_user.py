@@ -112,7 +112,26 @@ async def test_five_wrong_tokens_lock_and_a_resend_unlocks(
     locked = await update_fault(onboarding.verify(first.token))
     assert locked.reason == Reason.REASON_VERIFICATION_LOCKED
     assert (await onboarding.resend()).remaining == 2
-    await onboarding.verify((await onboarding.mail("RESEND")).token)
+    another = await onboarding.mail("RESEND")
+    await onboarding.until(lambda progress: progress.steps[-1].state == Step.DONE)
+    await onboarding.verify(another.token)
+    assert_whole(place.world, await onboarding.handle.result())
+
+
+async def test_a_token_that_arrives_before_its_mail_was_reported_is_not_a_wrong_one(
+    onboard: StartOnboarding, place: Place
+) -> None:
+    again = "send verification e-mail again, 1"
+    away = Fault(Reason.REASON_MAIL_UNAVAILABLE)
+    place.after = lambda name, attempt: away if name == again and attempt <= 2 else None
+    onboarding = await onboard()
+    await onboarding.until(lambda progress: progress.state == Progress.WAITING)
+    await onboarding.resend()
+    token = (await onboarding.mail("RESEND")).token
+    early = await update_fault(onboarding.verify(token))
+    assert early.reason == Reason.REASON_VERIFICATION_NOT_READY
+    await onboarding.until(lambda progress: progress.steps[-1].state == Step.DONE)
+    await onboarding.verify(token)
     assert_whole(place.world, await onboarding.handle.result())
 
 

@@ -82,12 +82,44 @@ class Process:
         await self.kill()
 
     async def kill(self) -> None:
-        """SIGKILL it and what it started, and wait until it is gone."""
+        """SIGKILL it and what it started, and wait until all of it is gone."""
         if self._gone:  # its number may be another's by now
             return
+        started = _descendants(self.pid)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
+        for pid in started:  # PostgreSQL's children have groups of their own
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self._gone = await self.ended(within=10)
+        # Until the last one is gone the next server would find its shared memory in use.
+        await _all_gone(started, within=10)
+
+
+def _descendants(pid: int) -> list[int]:
+    """Its children that live, and theirs."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+    return [found for child in map(int, children) for found in (child, *_descendants(child))]
+
+
+async def _all_gone(pids: Sequence[int], *, within: float) -> None:
+    deadline = time.monotonic() + within
+    while any(map(_runs, pids)):
+        if time.monotonic() > deadline:
+            return
+        await asyncio.sleep(0.01)
+
+
+def _runs(pid: int) -> bool:
+    """Whether it is there and no zombie."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
 
 
 def last_lines(log: Path, count: int = 15) -> str:

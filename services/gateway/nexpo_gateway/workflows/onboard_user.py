@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Any
 
@@ -179,15 +180,21 @@ class OnboardUser(Operation[OnboardUserRequest, OnboardUserResponse]):
     async def _mail(
         self, saga: Saga, user: User, name: str, kind: VerificationKind.ValueType
     ) -> None:
-        answer = await saga.step(name, self._mail_call(user, kind), target="mail")
-        self.verification.sent(answer.token_digest)
+        await self._sent(saga.step(name, self._mail_call(user, kind), target="mail"))
 
     async def _mail_again(
         self, saga: Saga, user: User, name: str, kind: VerificationKind.ValueType
     ) -> None:
         """One more mail; without it the first one's token still counts."""
         step = saga.step(name, self._mail_call(user, kind), target="mail")
-        answer = await saga.optional(step)
+        await self._sent(saga.optional(step))
+
+    async def _sent(self, sending: Awaitable[SendVerificationResponse | None]) -> None:
+        self.verification.sending = True
+        try:
+            answer = await sending
+        finally:
+            self.verification.sending = False
         if answer is not None:
             self.verification.sent(answer.token_digest)
 

@@ -18,6 +18,10 @@ class Verification:
 
     Args:
         verified: Called once, at the moment when the address is verified.
+
+    Attributes:
+        done: Whether the address is verified.
+        sending: Whether a mail is on its way, so that its token is not known here yet.
     """
 
     def __init__(self, verified: Callable[[], None]) -> None:
@@ -25,6 +29,7 @@ class Verification:
         self._digests: list[str] = []
         self._wrong = 0
         self.done = False
+        self.sending = False
         self.resends_asked = 0
         self.resends_sent = 0
         self.expire_time: datetime | None = None
@@ -42,9 +47,7 @@ class Verification:
         if self.done:
             raise Fault(Reason.REASON_ALREADY_VERIFIED)
         if not self._digests:
-            raise Fault(
-                Reason.REASON_VERIFICATION_NOT_READY, "No verification e-mail was sent yet."
-            )
+            raise _not_ready("No verification e-mail was sent yet.")
 
     def check_unlocked(self) -> None:
         """Raises: Fault: VERIFICATION_LOCKED after too many wrong tokens."""
@@ -57,10 +60,13 @@ class Verification:
             raise Fault(Reason.REASON_RESEND_LIMIT, f"At most {RESENDS} e-mails can be asked for.")
 
     def verify(self, digest: str) -> None:
-        """Compares; counts a wrong token. Raises: Fault: TOKEN_WRONG."""
+        """Compares; counts a wrong token. Raises: Fault: TOKEN_WRONG, VERIFICATION_NOT_READY."""
         self.check_open()
         self.check_unlocked()
         if not any(hmac.compare_digest(digest, known) for known in self._digests):
+            if self.sending:
+                # A mail may be read before its sending was reported: its token is not known yet.
+                raise _not_ready("A verification e-mail is being sent.")
             self._wrong += 1
             left = WRONG_TOKENS - self._wrong
             raise Fault(
@@ -78,3 +84,7 @@ class Verification:
         self.resends_asked += 1
         self._wrong = 0
         return RESENDS - self.resends_asked
+
+
+def _not_ready(why: str) -> Fault:
+    return Fault(Reason.REASON_VERIFICATION_NOT_READY, why)
