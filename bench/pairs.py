@@ -31,10 +31,11 @@ class Pairs:
     ours: Sequence[Batch]
     bare: Sequence[Batch]
 
-    def ratio(self, figure: Callable[[Batch], float]) -> float:
-        """Median over the pairs of ours / bare."""
+    def ratio(self, figure: Callable[[Batch], float], less: float = 0.0) -> float:
+        """Median over the pairs of (ours - less) / bare."""
         return median(
-            figure(ours) / figure(bare) for ours, bare in zip(self.ours, self.bare, strict=True)
+            (figure(ours) - less) / figure(bare)
+            for ours, bare in zip(self.ours, self.bare, strict=True)
         )
 
     def as_dict(self) -> dict[str, object]:

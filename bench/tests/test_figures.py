@@ -41,6 +41,8 @@ async def test_a_ratio_is_the_median_of_the_pairs_and_not_that_of_the_arms() -> 
     assert [one.rate for one in pairs.ours] == pytest.approx([10, 30, 2])
     assert [one.rate for one in pairs.bare] == pytest.approx([10, 20, 8])
     assert pairs.ratio(lambda one: one.rate) == pytest.approx(1.0)
+    # (10 - 6) / 10, (30 - 6) / 20, (2 - 6) / 8
+    assert pairs.ratio(lambda one: one.rate, less=6) == pytest.approx(0.4)
 
 
 async def test_the_arm_that_goes_first_alternates() -> None:
