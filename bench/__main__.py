@@ -43,7 +43,7 @@ async def measure(arguments: argparse.Namespace) -> list[Bar]:
         found, raw = await parts[name]()
         bars += found
         about |= {
-            "command": f"python -m bench --only {name}" + (" --quick" if arguments.quick else ""),
+            "command": " ".join(["python -m bench", *sys.argv[1:]]),
             "quick": arguments.quick,
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "seconds": round(time.monotonic() - began, 1),
