@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from google.longrunning import operations_pb2
@@ -24,7 +24,7 @@ from .bars import TOLERANCE, Bar
 from .echo.contract import PACKAGE, QUEUE, kind, text_of
 from .echo.gateway import HOSTS
 from .measure import Batch, Call, drive
-from .pairs import Pairs, side_by_side, typical, typical_cpu
+from .pairs import Pairs, Steps, side_by_side, typical, typical_cpu
 from .rig import TENANT, Rig, fresh_rig, gateway_caller
 
 _ECHO = f"/{PACKAGE}.BenchService/Echo"
@@ -34,7 +34,6 @@ _WARM_UP = 30
 _PIECES = 10
 _FREE_MS = 0.3
 """What a call through the gateway may take beside its share of the bare call."""
-_Steps = AsyncGenerator[tuple[str, Batch], None]
 _ATTRIBUTES = TypedSearchAttributes(
     [
         SearchAttributePair(STATE_ATTRIBUTE, Progress.State.Name(Progress.RUNNING)),
@@ -72,7 +71,7 @@ async def measure(pairs: int, load: Load) -> tuple[list[Bar], dict[str, object]]
     return _bars(found), raw
 
 
-async def _ours(load: Load) -> _Steps:
+async def _ours(load: Load) -> Steps:
     async with fresh_rig() as rig:
         gateway = rig.module("gateway", "bench.echo.gateway")
         async with (
@@ -94,7 +93,7 @@ async def _ours(load: Load) -> _Steps:
                 yield piece
 
 
-async def _bare(load: Load) -> _Steps:
+async def _bare(load: Load) -> Steps:
     async with fresh_rig() as rig:
         plain = rig.plain("worker", "bench.bare.echo")
         async with rig.running(plain) as pids:
@@ -123,7 +122,7 @@ async def _bare(load: Load) -> _Steps:
 
 async def _pieces(
     phase: str, call: Call, calls: int, at_once: int, pids: Mapping[str, int]
-) -> _Steps:
+) -> Steps:
     for _ in range(_PIECES):
         yield phase, await drive(call, -(-calls // _PIECES), at_once, pids)
 

@@ -12,9 +12,9 @@ from .measure import Batch, joined
 Phases = dict[str, Batch]
 Arm = Callable[[], Awaitable[Phases]]
 """Measures its phases once, on a fresh server."""
-SteppedArm = Callable[[], AsyncGenerator[tuple[str, Batch], None]]
-"""The same, piece by piece; between them it stays as it is, and idle."""
-
+Steps = AsyncGenerator[tuple[str, Batch], None]
+"""Phases of an arm, piece by piece; between them it stays as it is, and idle."""
+SteppedArm = Callable[[], Steps]
 
 _Found = dict[str, tuple[list[Batch], list[Batch]]]
 

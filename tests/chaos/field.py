@@ -11,6 +11,7 @@ from pathlib import Path
 import grpc.aio
 
 from nexpo.users.v1.users_client import UserServiceClient
+from nexpo_dev.running import running
 from nexpo_dev.stack import Stack
 
 from .evidence import Evidence, gather
@@ -98,13 +99,7 @@ async def open_field(
     for name in by_rule:
         unframe = without_tds_headers if name == "sqlserver" else None
         stack.proxies[name] = RuleProxy(stack.proxies[name].target, unframe)
-    try:
-        async with (
-            stack,
-            grpc.aio.insecure_channel(stack.gateway.grpc_address, options=_RECONNECT) as channel,
-        ):
-            field = Field(stack, channel)
-            await field.warm_up()
-            yield field
-    finally:
-        stack.remove()
+    async with running(stack, _RECONNECT) as channel:
+        field = Field(stack, channel)
+        await field.warm_up()
+        yield field

@@ -10,8 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import psutil
 from google.longrunning import operations_pb2
 
+from bench.measure import resident_mib
 from nexpo.client import NexpoError
 from tests import figures
 
@@ -29,7 +31,6 @@ MEMORY_GROWTH = 0.10
 
 _SAMPLE_EVERY = 2.0
 _PATIENCE = 180.0
-_PAGE_KIB = 4
 _SETTINGS = {"PUBLIC_RATE_LIMIT": "500"}
 _WARM = 40.0  # seconds of a process's life in which pools and caches fill
 
@@ -160,10 +161,9 @@ class Soak:
 
 def _resident_mib(pid: int) -> float | None:
     try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    except (OSError, ValueError, IndexError):
+        return round(resident_mib(pid), 1)
+    except psutil.NoSuchProcess:  # killed since it was asked for
         return None
-    return round(pages * _PAGE_KIB / 1024, 1)
 
 
 def memory_slopes(memory: Sequence[dict[str, object]]) -> dict[str, dict[str, float]]:

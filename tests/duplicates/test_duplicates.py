@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
-import grpc.aio
 import httpx
 import pytest
 import pytest_asyncio
@@ -23,6 +22,7 @@ from nexpo.client import NexpoError, progress_of
 from nexpo.operations.v1.operations_pb2 import Progress
 from nexpo.users.v1.users_client import OnboardUserOperation, UserServiceClient
 from nexpo.users.v1.users_pb2 import OnboardUserRequest, Store
+from nexpo_dev.running import running
 from nexpo_dev.stack import Stack
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
@@ -94,8 +94,7 @@ async def house() -> AsyncIterator[House]:
     key = f"Bearer {stack.api_key}"
     try:
         async with (
-            stack,
-            grpc.aio.insecure_channel(stack.gateway.grpc_address) as channel,
+            running(stack) as channel,
             httpx.AsyncClient(
                 base_url=stack.gateway.url,
                 headers={"authorization": key},
@@ -105,7 +104,6 @@ async def house() -> AsyncIterator[House]:
         ):
             yield House(stack, UserServiceClient(channel, [("authorization", key)]), http)
     finally:
-        stack.remove()
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import grpc.aio
 import pytest
 import pytest_asyncio
 
+from nexpo_dev.running import running
 from nexpo_dev.stack import Stack
 
 from .house import House
@@ -19,11 +19,5 @@ SETTINGS = {"TIME_SCALE": "0.5", "UNDO_TASK_AFTER": "1.5"}
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     """Everything runs; a test leaves it as it was."""
     stack = Stack(tmp_path_factory.mktemp("house"), settings=SETTINGS)
-    try:
-        async with (
-            stack,
-            grpc.aio.insecure_channel(stack.gateway.grpc_address) as channel,
-        ):
-            yield House(stack, channel)
-    finally:
-        stack.remove()
+    async with running(stack) as channel:
+        yield House(stack, channel)

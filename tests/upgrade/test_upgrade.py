@@ -26,6 +26,7 @@ from nexpo.users.v1.users_pb2 import (
     UserView,
 )
 from nexpo_dev.demo.witnesses import Witnesses
+from nexpo_dev.running import running
 from nexpo_dev.stack import SERVICES, Stack
 
 from . import base
@@ -128,14 +129,8 @@ def older(tmp_path_factory: pytest.TempPathFactory) -> str:
 async def town(older: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
     """Everything runs; the services are of the older commit."""
     stack = Stack(tmp_path_factory.mktemp("town"), settings={"PYTHONPATH": older})
-    try:
-        async with (
-            stack,
-            grpc.aio.insecure_channel(stack.gateway.grpc_address) as channel,
-        ):
-            yield Town(stack, channel)
-    finally:
-        stack.remove()
+    async with running(stack) as channel:
+        yield Town(stack, channel)
 
 
 async def test_fifty_onboardings_of_an_older_commit_are_finished_by_todays_code(

@@ -13,6 +13,7 @@ import asyncpg
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.users.v1.users_pb2 import Store
 from nexpo_db_worker.providers.faults import store_fault
+from nexpo_db_worker.providers.postgres.lost import LOST
 from nexpo_db_worker.providers.postgres.migrations import FOLDER, migrate
 from nexpo_db_worker.providers.preparation import Preparation
 from nexpo_db_worker.providers.sqlstate import reason_of_sqlstate
@@ -22,9 +23,6 @@ _CONNECT_S = 3.0
 _COMMAND_S = 4.0
 _WHOLE_S = 7.0
 _CLOSE_S = 2.0
-
-# What the driver raises, besides, when the server dies in the middle of a handshake or a reply.
-_BROKEN_OFF = (EOFError, asyncpg.InternalClientError)
 
 _log = logging.getLogger(__name__)
 
@@ -104,7 +102,7 @@ class Database:
             raise store_fault(self._store, reason, error) from None
         except ValueError as error:  # a parameter that cannot be encoded
             raise store_fault(self._store, Reason.REASON_STORE_REFUSED, error) from None
-        except (OSError, TimeoutError, asyncpg.InterfaceError, *_BROKEN_OFF) as error:
+        except LOST as error:
             raise store_fault(self._store, Reason.REASON_STORE_UNAVAILABLE, error) from None
 
     async def _migrate(self) -> None:

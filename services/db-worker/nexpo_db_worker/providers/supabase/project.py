@@ -18,6 +18,7 @@ from supabase import AsyncClient, AsyncClientOptions, create_async_client
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.users.v1.users_pb2 import Store
 from nexpo_db_worker.providers.faults import store_fault
+from nexpo_db_worker.providers.postgres.lost import LOST
 from nexpo_db_worker.providers.postgres.migrations import migrate
 from nexpo_db_worker.providers.preparation import Preparation
 from nexpo_db_worker.providers.sqlstate import UNIQUE_VIOLATION, reason_of_sqlstate
@@ -31,8 +32,6 @@ _WHOLE_S = 7.0
 _RELOAD_S = 5.0
 _SQLSTATE_LENGTH = 5
 _MAX_RETRY_AFTER_S = 60
-# What the driver of the migrations raises, besides, when the server dies in the middle of a reply.
-_BROKEN_OFF = (EOFError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 _log = logging.getLogger(__name__)
 
@@ -131,7 +130,7 @@ class Project:
             raise _fault(reason_of_sqlstate(str(error.sqlstate or "")), error) from None
         except ValueError as error:  # text that is no JSON, or cannot be
             raise _fault(Reason.REASON_STORE_REFUSED, error) from None
-        except (OSError, TimeoutError, httpx.HTTPError, APIError, *_BROKEN_OFF) as error:
+        except (httpx.HTTPError, APIError, *LOST) as error:
             raise _fault(Reason.REASON_STORE_UNAVAILABLE, error) from None
 
     async def _migrate(self) -> None:
