@@ -16,7 +16,7 @@ from nexpo_dev.stack import SERVICES
 
 from .bars import Bar
 from .deployed import Deployed, hiding
-from .house import Clicks, house, onboard, stores
+from .house import Repeated, house, onboard, stores
 from .mail import mails
 from .measure import percentile, resident_mib
 from .rig import fresh_rig
@@ -96,7 +96,7 @@ class Trace:
 async def measure(load: Load) -> tuple[list[Bar], dict[str, object]]:
     """Measures imports, start, idle memory and memory under load."""
     imports = {name: _import_seconds(name, load.repeats) for name in SERVICES}
-    clicks = Clicks()
+    repeated = Repeated()
     async with mails() as mail, stores() as stack, fresh_rig() as rig:
         ready = await _ready_seconds(
             Deployed("gateway", rig.folder / "gateway"), load, rig.settings
@@ -105,14 +105,14 @@ async def measure(load: Load) -> tuple[list[Bar], dict[str, object]]:
             await asyncio.sleep(load.settle_seconds)
             idle = {name: resident_mib(pids[name]) for name in SERVICES}
             trace = Trace()
-            await _load(lambda: onboard(client, mail, clicks), trace, load, pids)
+            await _load(lambda: onboard(client, mail, repeated), trace, load, pids)
     raw: dict[str, object] = {
         "load": load.__dict__,
         "import_seconds": imports,
         "gateway_ready_seconds": ready,
         "idle_mib": {name: round(value, 1) for name, value in idle.items()},
         "trace": {**trace.__dict__, "latencies_ms": sorted(trace.latencies_ms)},
-        "clicks_repeated": clicks.__dict__,
+        "calls_repeated": repeated.__dict__,
         "growth_mib_over_5000": {name: round(trace.growth(name), 2) for name in SERVICES},
     }
     return _bars(imports, ready, idle, trace), raw

@@ -27,7 +27,7 @@ from .bars import TOLERANCE, Bar
 from .house import (
     READING_SECONDS,
     STORES,
-    Clicks,
+    Repeated,
     house,
     house_settings,
     new_person,
@@ -74,21 +74,21 @@ class Role(Plain):
 
 async def measure(pairs: int, load: Load) -> tuple[list[Bar], dict[str, object]]:
     """Runs the pairs and what is printed beside them; returns the bar and the raw figures."""
-    clicks = Clicks()
+    repeated = Repeated()
     async with mails() as mail, stores() as stack:
 
         async def ours() -> Phases:
             async with fresh_rig() as rig, house(stack, rig, mail) as (client, pids):
 
                 async def call(number: int) -> None:
-                    await onboard(client, mail, clicks)
+                    await onboard(client, mail, repeated)
 
                 await drive(call, _WARM_UP, load.at_once, {})
                 return {"": await drive(call, load.onboardings, load.at_once, pids)}
 
         async def bare(encrypted: bool = True) -> Phases:
             async with fresh_rig(encrypted) as rig:
-                return {"": await _bare(stack, rig, mail, clicks, load)}
+                return {"": await _bare(stack, rig, mail, repeated, load)}
 
         both = (await interleaved(pairs, ours, bare))[""]
         naked = (await bare(encrypted=False))[""]
@@ -101,7 +101,7 @@ async def measure(pairs: int, load: Load) -> tuple[list[Bar], dict[str, object]]
         "load": {**load.__dict__, "stores": STORES, "reading_seconds": READING_SECONDS},
         "password_hashing_cpu_ms": round(hashing, 2),
         "password_hashing": "inside every figure: each arm hashes once, by the same code",
-        "clicks_repeated": clicks.__dict__,
+        "calls_repeated": repeated.__dict__,
         "cpu_ms_by_process": {
             "ours": _rounded(typical_cpu(both.ours)),
             "bare": _rounded(typical_cpu(both.bare)),
@@ -110,7 +110,7 @@ async def measure(pairs: int, load: Load) -> tuple[list[Bar], dict[str, object]]
     return _bars(both, hashing), raw
 
 
-async def _bare(stack: Stack, rig: Rig, mail: Mails, clicks: Clicks, load: Load) -> Batch:
+async def _bare(stack: Stack, rig: Rig, mail: Mails, repeated: Repeated, load: Load) -> Batch:
     roles = [Role(role, rig.folder / role) for role in _ROLES]
     services = {name: Service(name, rig.folder / f"settings-{name}") for name in SERVICES}
     settings = house_settings(stack, rig, services, mail)
@@ -138,7 +138,7 @@ async def _bare(stack: Stack, rig: Rig, mail: Mails, clicks: Clicks, load: Load)
                     await handle.execute_update(BareOnboarding.verify_email, verify)
                     break
                 except WorkflowUpdateFailedError:
-                    clicks.early += 1
+                    repeated.early_clicks += 1
             await handle.result()
 
         await drive(call, _WARM_UP, load.at_once, {})
