@@ -97,7 +97,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=PARTS, help="these parts only")
     parser.add_argument("--pairs", type=int, default=5, help="interleaved pairs (5)")
     parser.add_argument("--onboardings", type=int, default=5000, help="to watch memory over (5000)")
-    parser.add_argument("--budget", type=float, default=900, help="seconds for them at most (900)")
+    parser.add_argument(
+        "--budget", type=float, default=1200, help="seconds for them at most (1200)"
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "bench.json")
     return parser.parse_args()
 

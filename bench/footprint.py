@@ -56,7 +56,7 @@ class Load:
 
     onboardings: int = 5000
     at_once: int = 50
-    budget_seconds: float = 900.0
+    budget_seconds: float = 1200.0
     repeats: int = 5
     settle_seconds: float = 5.0
 

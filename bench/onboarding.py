@@ -21,7 +21,7 @@ from nexpo_dev.stack import SERVICES, Stack
 from nexpo_gateway.activities.notifications import digest
 from nexpo_gateway.protection import Protection
 
-from .bare.onboarding import FLOW, BareOnboarding
+from .bare.onboarding import FLOW, PROGRESS, BareOnboarding
 from .bare.polling import bare_client
 from .bars import TOLERANCE, Bar
 from .house import (
@@ -86,16 +86,18 @@ async def measure(pairs: int, load: Load) -> tuple[list[Bar], dict[str, object]]
                 await drive(call, _WARM_UP, load.at_once, {})
                 return {"": await drive(call, load.onboardings, load.at_once, pids)}
 
-        async def bare(encrypted: bool = True) -> Phases:
+        async def bare(encrypted: bool = True, shown: bool = False) -> Phases:
             async with fresh_rig(encrypted) as rig:
-                return {"": await _bare(stack, rig, mail, repeated, load)}
+                return {"": await _bare(stack, rig, mail, repeated, load, shown)}
 
         both = (await interleaved(pairs, ours, bare))[""]
+        shown = (await bare(shown=True))[""]
         naked = (await bare(encrypted=False))[""]
         dbos = await _dbos(stack, mail, load)
     hashing = await _hashing_ms()
     raw: dict[str, object] = {
         **both.as_dict(),
+        "bare with progress": shown.as_dict(),
         "bare without codec and tracing": naked.as_dict(),
         "dbos": dbos.as_dict() if dbos else "not installed",
         "load": {**load.__dict__, "stores": STORES, "reading_seconds": READING_SECONDS},
@@ -107,10 +109,12 @@ async def measure(pairs: int, load: Load) -> tuple[list[Bar], dict[str, object]]
             "bare": _rounded(typical_cpu(both.bare)),
         },
     }
-    return _bars(both, hashing), raw
+    return _bars(both, shown, hashing), raw
 
 
-async def _bare(stack: Stack, rig: Rig, mail: Mails, repeated: Repeated, load: Load) -> Batch:
+async def _bare(
+    stack: Stack, rig: Rig, mail: Mails, repeated: Repeated, load: Load, shown: bool
+) -> Batch:
     roles = [Role(role, rig.folder / role) for role in _ROLES]
     services = {name: Service(name, rig.folder / f"settings-{name}") for name in SERVICES}
     settings = house_settings(stack, rig, services, mail)
@@ -127,7 +131,11 @@ async def _bare(stack: Stack, rig: Rig, mail: Mails, repeated: Repeated, load: L
             arrived = mail.expect(email)
             await protection.apply(request, tenant=TENANT, request_id=request_id)
             handle = await client.start_workflow(
-                BareOnboarding.run, request, id=f"{TENANT}/{request_id}", task_queue=FLOW
+                BareOnboarding.run,
+                request,
+                id=f"{TENANT}/{request_id}",
+                task_queue=FLOW,
+                memo={PROGRESS: ""} if shown else None,
             )
             token = digest(await arrived)
             mail.forget(email)
@@ -210,7 +218,7 @@ async def _hashing_ms() -> float:
     return (time.process_time() - began) * 1000 / rounds
 
 
-def _bars(both: Pairs, hashing: float) -> list[Bar]:
+def _bars(both: Pairs, shown: Batch, hashing: float) -> list[Bar]:
     cpu = 1 / both.ratio(lambda batch: batch.total_cpu_ms)
     rate = both.ratio(lambda batch: batch.rate)
     ours, bare = typical_cpu(both.ours), typical_cpu(both.bare)
@@ -219,6 +227,8 @@ def _bars(both: Pairs, hashing: float) -> list[Bar]:
     )
     note = (
         f"CPU ms by process: {costs}; in both {hashing:.0f} ms of hashing the password;"
+        f" bare and showing its progress {shown.total_cpu_ms:.0f},"
+        f" without {typical(both.bare, lambda b: b.total_cpu_ms):.0f};"
         f" p50 {typical(both.ours, lambda b: b.percentile(50)):.0f} ms"
         f" (bare {typical(both.bare, lambda b: b.percentile(50)):.0f} ms)"
     )

@@ -1,7 +1,7 @@
 """The onboarding as a workflow of the bare SDK: the same steps, in the same order, with undo.
 
-What the house adds is missing here on purpose: progress, tenants, a catalogue of
-errors, deadlines that undo, tasks for humans.
+What the house adds is missing here on purpose: tenants, a catalogue of errors, deadlines
+that undo, tasks for humans; and progress, but for the batch that shows what it costs.
 """
 
 from __future__ import annotations
@@ -56,6 +56,9 @@ ResponseT = TypeVar("ResponseT", bound=Message)
 
 FLOW, DATA, CLOUD, AI = (f"bare-{name}" for name in ("flow", "data", "cloud", "ai"))
 """Task queues: as many processes as the house has."""
+
+PROGRESS = "progress"
+"""A memo that, where an onboarding begins with it, tells every step; the house's always does."""
 
 _RETRY = RetryPolicy(maximum_attempts=5)
 
@@ -202,4 +205,6 @@ async def _call(name: str, request: Message, response: type[ResponseT], queue: s
         start_to_close_timeout=timedelta(seconds=30),
         retry_policy=_RETRY,
     )
+    if PROGRESS in workflow.memo():
+        workflow.upsert_memo({PROGRESS: name})
     return answer
