@@ -6,6 +6,7 @@ import asyncio
 import functools
 import hashlib
 import hmac
+from concurrent.futures import ThreadPoolExecutor
 
 from argon2.low_level import Type, hash_secret
 from google.protobuf.descriptor import FieldDescriptor
@@ -27,7 +28,8 @@ class Protection:
 
     def __init__(self, service_key: bytes) -> None:
         self._key = service_key
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        # Threads of its own: the allocator keeps each thread's 19 MiB, so few may ever hash.
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="hash")
 
     async def apply(self, request: Message, *, tenant: str, request_id: str) -> None:
         """Protects the request in place.
@@ -40,9 +42,8 @@ class Protection:
         for text in list(texts(request, _is_hash)):
             salt = self._salt(tenant, request_id, text.path)
             # 20 ms of CPU and 19 MiB each: few at a time, off the event loop.
-            async with self._slots:
-                hashed = await asyncio.to_thread(_argon2id, text.value, salt)
-            text.replace(hashed)
+            loop = asyncio.get_running_loop()
+            text.replace(await loop.run_in_executor(self._threads, _argon2id, text.value, salt))
 
     def _salt(self, *parts: str) -> bytes:
         text = "\n".join(("salt", *parts))

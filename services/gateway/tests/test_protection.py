@@ -1,0 +1,34 @@
+"""Protection of sensitive fields."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+from nexpo.users.v1.users_pb2 import OnboardUserRequest
+from nexpo_gateway.protection import Protection
+
+
+async def test_of_many_passwords_at_once_few_threads_keep_the_memory_of_a_hash() -> None:
+    protection, before = Protection(b"key"), set(threading.enumerate())
+    requests = [OnboardUserRequest(password=f"password {number}") for number in range(20)]
+    await asyncio.gather(
+        *(protection.apply(one, tenant="t", request_id=one.password) for one in requests)
+    )
+    # Every thread that ever hashed keeps 19 MiB until the process ends.
+    assert 1 <= len(set(threading.enumerate()) - before) <= 2
+    hashes = {request.password for request in requests}
+    assert len(hashes) == len(requests)
+    assert all(one.startswith("$argon2id$v=19$m=19456,t=2,p=1$") for one in hashes)
+
+
+async def test_the_same_request_again_has_the_same_hash_and_no_other_has() -> None:
+    protection = Protection(b"key")
+
+    async def hashed(tenant: str, request_id: str) -> str:
+        request = OnboardUserRequest(password="correct horse")
+        await protection.apply(request, tenant=tenant, request_id=request_id)
+        return request.password
+
+    assert await hashed("t", "1") == await hashed("t", "1")
+    assert len({await hashed("t", "1"), await hashed("t", "2"), await hashed("u", "1")}) == 3
