@@ -32,10 +32,10 @@ same writes, by the stores' own code, in the same order, with undo; PostgreSQL, 
 (SecantusDB) and Supabase (PostgREST), object storage, a model and a mail server, all on the
 same machine. A person takes 0.3 s from the mail to the click. Hashing the password is inside
 every figure. *Bare with progress* writes each step into the workflow's memo, as the house does
-for Get, List and Watch; the server then brings its list of workflows up to date, and that is
-most of what the house costs. DBOS does the same writes, without undo or encryption and with the
-load in its own process: it is a library and needs no server beside PostgreSQL, and is here for
-orientation.""",
+for Get, List and Watch; the server then brings its list of workflows up to date. It is one
+batch, to see what that costs. DBOS does the same writes, without undo or encryption and with
+the load in its own process: it is a library and needs no server beside PostgreSQL, and is here
+for orientation.""",
     "watch": """\
 Each stream watches an operation of its own, so no two share a poll of Temporal. A delay is from
 sending a signal through the gateway to the frame that shows its effect, the workflow's task in
