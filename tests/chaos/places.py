@@ -130,7 +130,7 @@ FENCED = (RESERVE, *CREATES, HOME)
 """Places whose effects are undone, and so must be kept out once they are."""
 
 ACTIVATIONS = tuple(
-    _store_place(store, f"activate with profile in {store}", "activation") for store in STORES
+    _store_place(store, f"activate in {store}", "activation") for store in STORES
 )
 UNDOS = (
     _store_place("postgres", "reserve e-mail", "undo"),

@@ -90,7 +90,7 @@ class Refusals:
 
     async def add(self, place: Place, person: Person) -> None:
         """Refuse the effect of this place and person, until cleared."""
-        step = place.step.replace("activate with profile in", "create in")
+        step = place.step.replace("activate in", "create in")
         key = person.key(step)
         if place.server == "mongodb":
             self._mongo.append(_document(place.phase, key))

@@ -111,7 +111,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
     folder = tmp_path_factory.mktemp("checkout")
     (folder / ".venv").symlink_to(sys.prefix)
     # So that the undo that is blocked on purpose is a task at once.
-    running = Stack(folder / "build/stack", settings={"UNDO_TASK_AFTER": "1"})
+    running = Stack(folder / "build/stack", settings={"TASK_AFTER": "1"})
     try:
         async with running:
             yield running

@@ -12,7 +12,7 @@ from nexpo_dev.stack import Stack
 
 from .house import House
 
-SETTINGS = {"TIME_SCALE": "0.5", "UNDO_TASK_AFTER": "1.5"}
+SETTINGS = {"TIME_SCALE": "0.5", "TASK_AFTER": "1.5"}
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -313,7 +313,7 @@ async def record_health(environment: WorkflowEnvironment) -> None:
 
 async def main() -> None:
     """Records every scenario: in clear for people to read, CheckHealth encrypted."""
-    use_temporal(_PACE, undo_task_after=timedelta(seconds=2))
+    use_temporal(_PACE, task_after=timedelta(seconds=2))
     known = settings()
     async with _server(known.model_copy(update={"encryption_keys": None})) as environment:
         await record_operations(environment)

@@ -13,7 +13,7 @@ MAIL = "send verification e-mail"
 ONBOARD_UNDOABLE = ("reserve e-mail", *(f"create in {s}" for s in STORES), "provision home")
 ONBOARD_BEFORE = ("choose stores", *ONBOARD_UNDOABLE, "write welcome text", MAIL)
 ONBOARD_AFTER = (
-    *(f"activate with profile in {s}" for s in STORES),
+    *(f"activate in {s}" for s in STORES),
     "send welcome e-mail",
 )
 UPDATE_UNDOABLE = ("lock user", *(f"update in {s}" for s in STORES))

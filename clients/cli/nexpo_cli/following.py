@@ -19,6 +19,9 @@ from .gateway import Gateway, exit_of
 
 # How long an operation may be out of sight before the command gives up.
 PATIENCE = 30.0
+BLOCKED = (Progress.UNDO_BLOCKED, Progress.BLOCKED)
+"""States in which an operation waits for a human to help it."""
+
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
 
 Frame = Callable[[longrunning.Operation], None]
@@ -42,7 +45,7 @@ async def follow(
         seen: Told of every state of the operation.
         lost: Told when the connection broke and is made again.
         seconds: Gives up after so long.
-        past_blocked: Goes on while an undo needs a human.
+        past_blocked: Goes on while the operation needs a human.
 
     Returns:
         The operation as it was last seen; None when it was not seen in time.
@@ -106,7 +109,7 @@ class _Watching:
     def _over(self) -> bool:
         if self.last is None:
             return False
-        blocked = progress_of(self.last).state == Progress.UNDO_BLOCKED
+        blocked = progress_of(self.last).state in BLOCKED
         return self.last.done or (blocked and not self._past_blocked)
 
 

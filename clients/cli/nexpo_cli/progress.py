@@ -22,6 +22,7 @@ _STATE_STYLES = {
     Progress.CANCELLED: "bold yellow",
     Progress.UNDOING: "yellow",
     Progress.UNDO_BLOCKED: "bold red",
+    Progress.BLOCKED: "bold red",
     Progress.WAITING: "cyan",
 }
 _STEP_MARKS = {
@@ -33,6 +34,7 @@ _STEP_MARKS = {
     Step.UNDOING: ("↺", "yellow"),
     Step.UNDONE: ("↶", "yellow"),
     Step.UNDO_BLOCKED: ("!", "bold red"),
+    Step.BLOCKED: ("!", "bold red"),
 }
 
 

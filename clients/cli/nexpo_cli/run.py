@@ -18,7 +18,7 @@ from .connection import Connection, connection
 from .contract import descriptor_of, registry
 from .exits import Exit
 from .flags import timeout_field
-from .following import exit_of_operation, follow
+from .following import BLOCKED, exit_of_operation, follow
 from .gateway import Gateway, call_seconds, exit_of, opened
 from .plain import clean
 from .progress import Lines, Nothing, Picture, View
@@ -155,8 +155,8 @@ class Command:
             return
         again = f"nexpo operations watch {self.operation}"
         state = progress_of(last).state if last is not None else Progress.STATE_UNSPECIFIED
-        if state == Progress.UNDO_BLOCKED:
-            line = "An undo needs a human; it goes on being tried. See `nexpo tasks list`, then"
+        if state in BLOCKED:
+            line = "The operation needs a human. See `nexpo tasks list`, then"
         else:
             line = f"The operation still runs after {self.options.timeout or 0:g} s. Go on with"
         self.screen.say(Text(f"{line} `{clean(again)}`."))

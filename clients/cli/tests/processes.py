@@ -66,7 +66,7 @@ class RunningStack:
         parts = ("temporal", "postgres", "mongodb", "object_storage", "mailbox")
         services = ("gateway", "db-worker", "cloud-worker", "ai-worker")
         # So that an undo that fails is a human's task soon.
-        settings = {"UNDO_TASK_AFTER": "2"}
+        settings = {"TASK_AFTER": "2"}
         self.stack = Stack(folder, only=(*parts, *services), settings=settings)
 
     def do(self, coroutine: Coroutine[Any, Any, object]) -> None:

@@ -23,6 +23,7 @@ _MARKS = {
     Step.UNDOING: ("↶", "yellow"),
     Step.UNDONE: ("↶", "cyan"),
     Step.UNDO_BLOCKED: ("!", "red"),
+    Step.BLOCKED: ("!", "red"),
 }
 
 

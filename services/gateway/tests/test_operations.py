@@ -233,7 +233,7 @@ async def test_get_shows_how_far_a_step_says_it_is(settings: GatewaySettings) ->
 async def test_a_blocked_undo_is_a_task_that_a_human_closes(
     temporal: TemporalAddress, keys_file: Path
 ) -> None:
-    async with ready(gateway_settings(temporal.url, keys_file, undo_task_after=0.1)) as gateway:
+    async with ready(gateway_settings(temporal.url, keys_file, task_after=0.1)) as gateway:
         name = (await gateway.send(plan="blocked")).name
         async for frame in gateway.watch(name):
             if progress_of(frame).state == Progress.UNDO_BLOCKED:

@@ -65,7 +65,7 @@ class LocalOperation:
     """
 
     durable = False
-    undo_task_after = flow.UNDO_TASK_AFTER
+    task_after = flow.TASK_AFTER
 
     def __init__(
         self,

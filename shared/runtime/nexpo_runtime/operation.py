@@ -31,11 +31,15 @@ from . import flow
 from .errors import Fault
 from .failures import fault_from, to_application_error
 from .progress import Tracker
-from .saga import Saga, UndoTasks
+from .saga import Saga
+from .tasks import OperationTasks
 
 RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT", bound=Message)
 WorkflowT = TypeVar("WorkflowT")
+
+FINISH = "finish"
+"""Step and task of an operation that failed after its pivot."""
 
 
 class Operation(Generic[RequestT, ResponseT]):
@@ -88,14 +92,14 @@ class Operation(Generic[RequestT, ResponseT]):
     async def retry_operation_task(
         self, request: RetryOperationTaskRequest
     ) -> RetryOperationTaskResponse:
-        """Handler that every operation has: tries a blocked undo again now."""
+        """Handler that every operation has: tries again now what is blocked."""
         self._tasks.decide(request.task, "retry")
         return RetryOperationTaskResponse(progress=self.tracker.progress)
 
     async def mark_operation_task_done(
         self, request: MarkOperationTaskDoneRequest
     ) -> MarkOperationTaskDoneResponse:
-        """Handler that every operation has: a human did the undo."""
+        """Handler that every operation has: a human did it."""
         self._tasks.decide(request.task, "done")
         return MarkOperationTaskDoneResponse(progress=self.tracker.progress)
 
@@ -116,7 +120,7 @@ class Operation(Generic[RequestT, ResponseT]):
     def _begin(self, request: RequestT) -> None:
         """Prepares the instance; an engine calls it before anything else."""
         self.tracker = Tracker(self.contract.name, getattr(request, "request_id", ""))
-        self._tasks = UndoTasks()
+        self._tasks = OperationTasks(self.tracker)
         self._stop: Fault | None = None
         self._handling = 0
         self.begin(request)
@@ -169,7 +173,15 @@ class Operation(Generic[RequestT, ResponseT]):
             work.cancel()
 
     async def _executed(self, request: RequestT) -> ResponseT:
-        return await self.execute(request)
+        try:
+            return await self.execute(request)
+        except Exception as error:
+            if isinstance(error, workflow.NondeterminismError):
+                raise
+            if self.tracker.progress.past_pivot:
+                # Steps never fail here, so this is an author's mistake; nobody may miss it.
+                await self._tasks.looked_after(FINISH, fault_from(error))
+            raise
 
     async def _end(self, state: Progress.State.ValueType, message: str) -> None:
         self.tracker.state(state, message)

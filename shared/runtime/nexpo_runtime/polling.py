@@ -59,7 +59,7 @@ class QueuePoller:
         use_temporal(
             settings.time_scale,
             settings.temporal_task_queue,
-            timedelta(seconds=settings.undo_task_after),
+            timedelta(seconds=settings.task_after),
         )
 
     @property

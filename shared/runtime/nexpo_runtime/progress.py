@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import dataclass
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -17,6 +18,31 @@ from . import flow
 from .errors import Fault
 from .names import OperationName
 
+
+@dataclass(frozen=True, slots=True)
+class _Blocked:
+    """What a task of a kind does to its operation and its step."""
+
+    state: Progress.State.ValueType
+    step: Step.State.ValueType | None
+    message: str
+
+
+_BLOCKED = {
+    OperationTask.UNDO: _Blocked(
+        Progress.UNDO_BLOCKED,
+        Step.UNDO_BLOCKED,
+        "Undoing '{step}' needs a human; it goes on being retried.",
+    ),
+    OperationTask.STEP: _Blocked(
+        Progress.BLOCKED,
+        Step.BLOCKED,
+        "'{step}' needs a human; it goes on being retried.",
+    ),
+    OperationTask.FINISH: _Blocked(
+        Progress.BLOCKED, None, "It failed after its pivot; a human must finish it."
+    ),
+}
 _ENDED = (Step.DONE, Step.FAILED, Step.SKIPPED, Step.UNDONE)
 
 
@@ -48,6 +74,7 @@ class Tracker:
         self.operation = str(OperationName(started.workflow_id, started.run_id))
         self._expected = 0
         self._steps: dict[str, Step] = {}
+        self._unblocked: tuple[Progress.State.ValueType, str] = (Progress.RUNNING, "")
         self._scheduled = False
         self._state_changed = False  # The gateway sets RUNNING when it starts the workflow.
 
@@ -108,23 +135,27 @@ class Tracker:
         """A step's undo is done."""
         self._end(name, Step.UNDONE)
 
-    def block(self, step: str) -> OperationTask:
-        """An undo needs a human: its task, which is in the progress from now on."""
-        task = self.progress.tasks.add(task=task_id(step), operation=self.operation, step=step)
-        _set_to_now(task.create_time)
-        self._steps[step].state = Step.UNDO_BLOCKED
-        self.state(
-            Progress.UNDO_BLOCKED, f"Undoing '{step}' needs a human; it goes on being retried."
+    def block(self, step: str, kind: OperationTask.Kind.ValueType) -> OperationTask:
+        """Something about a step needs a human: its task, in the progress from now on."""
+        if not self.progress.tasks:
+            self._unblocked = (self.progress.state, self.progress.message)
+        task = self.progress.tasks.add(
+            task=task_id(step), operation=self.operation, step=step, kind=kind
         )
+        _set_to_now(task.create_time)
+        blocked = _BLOCKED[kind]
+        if blocked.step is not None:
+            self._steps[step].state = blocked.step
+        self.state(blocked.state, blocked.message.format(step=step))
         return task
 
     def unblock(self, task: OperationTask) -> None:
-        """The undo is done, by itself or by hand."""
+        """It is done, by itself or by hand; with the last one the operation goes on."""
         kept = [other for other in self.progress.tasks if other.task != task.task]
         del self.progress.tasks[:]
         self.progress.tasks.extend(kept)
         if not kept:
-            self.state(Progress.UNDOING, "Undoing what was done.")
+            self.state(*self._unblocked)
 
     def flush(self) -> None:
         """Reports now what is not reported yet."""

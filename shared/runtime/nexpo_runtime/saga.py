@@ -9,20 +9,20 @@ saga writes it into the request's field `key`, so an author cannot get it wrong.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Coroutine, Generator, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from google.protobuf.message import Message
 
-from nexpo.contract import Call, Retry
-from nexpo.operations.v1.operations_pb2 import Progress
+from nexpo.contract import Call
+from nexpo.operations.v1.operations_pb2 import OperationTask, Progress
 
 from . import flow
 from .errors import Fault
-from .progress import Tracker, task_id
+from .progress import Tracker
+from .tasks import OperationTasks
 
 ResponseT = TypeVar("ResponseT", bound=Message)
 Undo = Call[Any] | Callable[[], Call[Any]]
@@ -47,44 +47,15 @@ class SagaStep(Generic[ResponseT]):
         return self.saga.run(self).__await__()
 
 
-class UndoTasks:
-    """The undos that wait for a human, and what the human decided."""
-
-    def __init__(self) -> None:
-        self._decisions: dict[str, str | None] = {}
-
-    def open(self, task: str) -> None:
-        """Begins to wait for a decision."""
-        self._decisions[task] = None
-
-    def close(self, task: str) -> None:
-        """The task is over."""
-        self._decisions.pop(task, None)
-
-    def is_open(self, task: str) -> bool:
-        """Whether a human can decide on it now."""
-        return task in self._decisions
-
-    def decide(self, task: str, decision: str) -> None:
-        """Records "retry" or "done"."""
-        self._decisions[task] = decision
-
-    def take(self, task: str) -> str | None:
-        """The decision, once."""
-        decision = self._decisions.get(task)
-        if decision is not None:
-            self._decisions[task] = None
-        return decision
-
-    def decided(self, task: str) -> bool:
-        """Whether there is a decision that was not taken yet."""
-        return self._decisions.get(task) is not None
-
-
 class Saga:
-    """Runs steps and, when its block ends with an error, undoes them."""
+    """Runs steps and, when its block ends with an error, undoes them.
 
-    def __init__(self, tracker: Tracker, tasks: UndoTasks, stopping: Callable[[], bool]) -> None:
+    After the pivot there is no way back, so a step that the operation cannot do
+    without is tried until it succeeds or a human has done it by hand; its answer
+    is then an empty message.
+    """
+
+    def __init__(self, tracker: Tracker, tasks: OperationTasks, stopping: Callable[[], bool]) -> None:
         self._tracker = tracker
         self._tasks = tasks
         self._stopping = stopping
@@ -138,7 +109,7 @@ class Saga:
         """Runs a step that the operation can do without; None when it failed."""
         self._register([step])
         try:
-            return await self._do(step)
+            return await self._tracked(step, flow.engine().call(_keyed(step), step.name))
         except Fault as fault:
             self._tracker.skip(step.name, fault)
             return None
@@ -157,9 +128,25 @@ class Saga:
             self._groups.append(undoable)
 
     async def _do(self, step: SagaStep[ResponseT]) -> ResponseT:
+        return await self._tracked(step, self._called(step, _keyed(step)))
+
+    async def _called(self, step: SagaStep[ResponseT], call: Call[ResponseT]) -> ResponseT:
+        if not self._tracker.progress.past_pivot:
+            try:
+                return await flow.engine().call(call, step.name)
+            except Fault:
+                # An update may have taken the operation past its pivot meanwhile.
+                if not self._tracker.progress.past_pivot:
+                    raise
+        answer = await self._tasks.carried_out(step.name, step.name, call, OperationTask.STEP)
+        return call.activity.response() if answer is None else answer
+
+    async def _tracked(
+        self, step: SagaStep[ResponseT], doing: Coroutine[Any, Any, ResponseT]
+    ) -> ResponseT:
         self._tracker.begin(step.name, step.target)
         try:
-            answer = await flow.engine().call(_keyed(step.do, step.name), step.name)
+            answer = await doing
         except Fault as fault:
             self._tracker.fail(step.name, fault)
             raise
@@ -171,56 +158,17 @@ class Saga:
 
     async def _undo(self, step: SagaStep[Any]) -> None:
         assert step.undo is not None
-        call = step.undo() if callable(step.undo) else step.undo
-        call = _keyed(call, step.name).retried(Retry.FOREVER)
+        call = _keyed(step, step.undo() if callable(step.undo) else step.undo)
         self._tracker.undoing(step.name, step.target)
-        await self._undone(step.name, call)
+        await self._tasks.carried_out(step.name, f"undo {step.name}", call, OperationTask.UNDO)
         self._tracker.undone(step.name)
 
-    async def _undone(self, name: str, call: Call[Any]) -> None:
-        attempt = _begin(call, name)
-        if await flow.until(attempt.done, within=flow.engine().undo_task_after):
-            return attempt.result()
-        task = self._tracker.block(name)
-        self._tasks.open(task.task)
-        retries = 0
-        while not await self._done_or_decided(attempt, task.task):
-            attempt.cancel()
-            await asyncio.gather(attempt, return_exceptions=True)
-            if self._tasks.take(task.task) == "done":
-                break
-            retries += 1
-            # A cancelled call may be pending still, so its successor has a name of its own.
-            attempt = _begin(call, f"{name}, retry {retries}")
-        self._tasks.close(task_id(name))
-        self._tracker.unblock(task)
-        return None
 
-    async def _done_or_decided(self, attempt: asyncio.Task[None], task: str) -> bool:
-        """Waits for either; whether the undo is done."""
-        await flow.until(lambda: attempt.done() or self._tasks.decided(task))
-        return attempt.done()
-
-
-def _begin(call: Call[Any], name: str) -> asyncio.Task[None]:
-    attempt = asyncio.create_task(_persistent(call, f"undo {name}"))
-    attempt.add_done_callback(lambda _: flow.changed())
-    return attempt
-
-
-async def _persistent(call: Call[Any], name: str) -> None:
-    while True:
-        try:
-            await flow.engine().call(call, name)
-            return
-        except Fault:
-            # Retry.FOREVER ends only by a fault of the engine itself: never give up.
-            await flow.sleep(timedelta(minutes=1))
-
-
-def _keyed(call: Call[ResponseT], step: str) -> Call[ResponseT]:
+def _keyed(step: SagaStep[Any], call: Call[Any] | None = None) -> Call[Any]:
+    """The step's call, or another one of it, with the step's key."""
+    call = call or step.do
     fields = call.request.DESCRIPTOR.fields_by_name
     # One that is there names another step's effect: unlocking ends what locking began.
-    if "key" in fields and not call.request.key:  # type: ignore[attr-defined]  # checked
-        call.request.key = step_key(step)  # type: ignore[attr-defined]  # checked above
+    if "key" in fields and not call.request.key:
+        call.request.key = step_key(step.name)
     return call

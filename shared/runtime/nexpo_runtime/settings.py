@@ -114,11 +114,11 @@ class Settings(BaseSettings):
 
     time_scale: float = Field(default=1.0, gt=0, le=1)
     shutdown_timeout: float = Field(default=20.0, gt=0, le=3600)
-    undo_task_after: float = Field(
+    task_after: float = Field(
         default=300.0,
         gt=0,
         le=86_400,
-        description="seconds that an undo is retried before it becomes a human's task, too",
+        description="seconds that an undo, or a step after the pivot, is retried before it is a human's task, too",
     )
 
     service_token: SecretStr = SecretStr(DEVELOPMENT_SERVICE_TOKEN)

@@ -33,7 +33,8 @@ class TemporalEngine:
         time_scale: Factor on every time-out and pause of the contract, for
             tests and development only.
         queue_prefix: Stands before every task queue of the contract.
-        undo_task_after: How long an undo is retried before it becomes a human's task.
+        task_after: How long an undo, or a step after the pivot, is retried before it is a
+            human's task, too.
     """
 
     durable = True
@@ -42,11 +43,11 @@ class TemporalEngine:
         self,
         time_scale: float = 1.0,
         queue_prefix: str = "",
-        undo_task_after: timedelta = flow.UNDO_TASK_AFTER,
+        task_after: timedelta = flow.TASK_AFTER,
     ) -> None:
         self._scale = time_scale
         self._queue_prefix = queue_prefix
-        self.undo_task_after = undo_task_after
+        self.task_after = task_after
 
     @property
     def workflow_id(self) -> str:
@@ -121,7 +122,7 @@ class TemporalEngine:
 def use_temporal(
     time_scale: float = 1.0,
     queue_prefix: str = "",
-    undo_task_after: timedelta = flow.UNDO_TASK_AFTER,
+    task_after: timedelta = flow.TASK_AFTER,
 ) -> None:
     """Lets the workflows of this process run on Temporal; called once by the worker."""
-    flow.use_temporal(TemporalEngine(time_scale, queue_prefix, undo_task_after))
+    flow.use_temporal(TemporalEngine(time_scale, queue_prefix, task_after))

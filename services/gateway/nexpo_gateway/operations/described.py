@@ -28,9 +28,9 @@ OVER = (Progress.SUCCEEDED, Progress.FAILED, Progress.CANCELLED)
 """States of operations that have ended."""
 
 _RETRIED = re.compile(r", retry \d+$")
-"""What the saga adds to the name of an undo that a human had tried again."""
+"""What is added to the name of a call that a human had tried again."""
 
-_UNDER_WAY = (Step.RUNNING, Step.UNDOING, Step.UNDO_BLOCKED)
+_UNDER_WAY = (Step.RUNNING, Step.BLOCKED, Step.UNDOING, Step.UNDO_BLOCKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,18 +123,21 @@ async def _merge(
     client: Client, progress: Progress, activities: Sequence[PendingActivityInfo]
 ) -> None:
     """Completes the steps under way, and open tasks, with what their activities say."""
-    pending = {activity.activity_id: activity for activity in activities}
-    undos = {_RETRIED.sub("", name): activity for name, activity in sorted(pending.items())}
+    pending = {
+        _RETRIED.sub("", activity.activity_id): activity
+        for activity in sorted(activities, key=lambda activity: activity.activity_id)
+    }
     for step in progress.steps:
-        activity = pending.get(step.name) or undos.get(f"undo {step.name}")
+        activity = pending.get(step.name) or pending.get(f"undo {step.name}")
         if activity is None or step.state not in _UNDER_WAY:
             continue
         step.attempt = max(step.attempt, activity.attempt)
         step.reason = _reason(activity) or step.reason
         step.percent = await _percent(client, activity) or step.percent
     for task in progress.tasks:
-        if undo := undos.get(f"undo {task.step}"):
-            task.reason = _reason(undo)
+        activity = pending.get(task.step) or pending.get(f"undo {task.step}")
+        if activity is not None:
+            task.reason = _reason(activity)
 
 
 def _reason(activity: PendingActivityInfo) -> str:

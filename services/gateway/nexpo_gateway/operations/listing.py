@@ -57,10 +57,9 @@ def visibility_query(criteria: Criteria) -> str:
         "ExecutionStatus != 'ContinuedAsNew'",
     ]
     terms += [f"WorkflowType = {_quoted(name)}" for name in criteria.types]
-    terms += [
-        f"{STATE_ATTRIBUTE.name} = {_quoted(Progress.State.Name(state))}"
-        for state in criteria.states
-    ]
+    if criteria.states:
+        states = ", ".join(_quoted(Progress.State.Name(state)) for state in criteria.states)
+        terms.append(f"{STATE_ATTRIBUTE.name} IN ({states})")
     terms += [
         f"StartTime {operator} {_quoted(moment.astimezone(UTC).isoformat())}"
         for operator, moment in criteria.created

@@ -159,7 +159,7 @@ class OperationMethods:
     ) -> ListOperationTasksResponse:
         """The open tasks of the tenant's operations: a page of blocked operations' tasks."""
         tenant = call.caller.tenant
-        criteria = Criteria(tenant, states=[Progress.UNDO_BLOCKED])
+        criteria = Criteria(tenant, states=[Progress.UNDO_BLOCKED, Progress.BLOCKED])
         token = self._pages.open(request.page_token, "tasks", tenant)
         size = _page_size(request.page_size)
         page = await self._backend.list(criteria, size, token, call.timeout())

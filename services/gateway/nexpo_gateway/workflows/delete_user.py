@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from nexpo.cloud.v1.cloud_pb2 import EraseHomeRequest
 from nexpo.cloud.v1.cloud_temporal import cloud_activities as cloud
-from nexpo.contract import Retry
 from nexpo.data.v1.data_pb2 import (
     EraseUserRequest,
     EraseUserResponse,
@@ -59,5 +58,4 @@ class DeleteUser(Operation[DeleteUserRequest, DeleteUserResponse]):
         )
         await erased(locked.authority)
         await saga.step("free e-mail", db.forget_email(ForgetEmailRequest(email=user.email)))
-        unlock = db.unlock_user(UnlockUserRequest(key=step_key(LOCK))).retried(Retry.FOREVER)
-        await saga.step("unlock user", unlock)
+        await saga.step("unlock user", db.unlock_user(UnlockUserRequest(key=step_key(LOCK))))

@@ -10,7 +10,7 @@ from nexpo.ai.v1.ai_pb2 import WriteWelcomeRequest
 from nexpo.ai.v1.ai_temporal import ai_activities as ai
 from nexpo.cloud.v1.cloud_pb2 import CreateHomeRequest, CreateHomeResponse, RemoveHomeRequest
 from nexpo.cloud.v1.cloud_temporal import cloud_activities as cloud
-from nexpo.contract import Call, Retry
+from nexpo.contract import Call
 from nexpo.data.v1.data_pb2 import (
     CreateUserRequest,
     CreateUserResponse,
@@ -87,7 +87,7 @@ class OnboardUser(Operation[OnboardUserRequest, OnboardUserResponse]):
             *ids, home = await saga.all([*steps, _provision(saga, user)])
             text = await self._welcome_text(saga, user, request)
             await self._verified(saga, user, request)
-            await self._activated(saga, stores, user, request)
+            await self._activated(saga, stores, user)
             await self._welcomed(saga, user, text or _plain(user))
         return OnboardUserResponse(
             user=user,
@@ -209,21 +209,20 @@ class OnboardUser(Operation[OnboardUserRequest, OnboardUserResponse]):
         return notifications.send_verification(request)
 
     async def _activated(
-        self, saga: Saga, stores: list[Store.ValueType], user: User, request: OnboardUserRequest
+        self, saga: Saga, stores: list[Store.ValueType], user: User
     ) -> None:
-        """Makes the account active with its profile, in every store, however long it takes."""
+        """Makes the account active in every store; what it holds they have taken already."""
         self.running("The e-mail address is verified; activating the account.")
         created = user.etag
         user.state = User.ACTIVE
-        user.profile.CopyFrom(request.profile)
         user.etag = flow.derived_id("etag", "activated")
         user.update_time.FromDatetime(flow.now())
         await saga.all(
             saga.step(
-                f"activate with profile in {store_name(store)}",
+                f"activate in {store_name(store)}",
                 db.replace_user(
                     ReplaceUserRequest(store=store, user=user, expected_etags=[created])
-                ).retried(Retry.FOREVER),
+                ),
                 target=store_name(store),
             )
             for store in stores
@@ -246,6 +245,7 @@ def _new_user(request: OnboardUserRequest) -> User:
         email=request.email,
         display_name=request.display_name,
         state=User.PENDING,
+        profile=request.profile if request.HasField("profile") else None,
         etag=flow.derived_id("etag", "created"),
     )
     user.create_time.FromDatetime(flow.now())

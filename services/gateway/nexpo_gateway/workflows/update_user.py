@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from nexpo.contract import Retry
 from nexpo.data.v1.data_pb2 import LockUserRequest, ReplaceUserRequest, UnlockUserRequest
 from nexpo.data.v1.data_temporal import database_activities as db
 from nexpo.errors.v1.errors_pb2 import Reason
@@ -63,8 +62,7 @@ class UpdateUser(Operation[UpdateUserRequest, User]):
                 for store in locked.stores
             )
             self.pivot()
-            unlock = db.unlock_user(UnlockUserRequest(key=step_key(LOCK))).retried(Retry.FOREVER)
-            await saga.step("unlock user", unlock)
+            await saga.step("unlock user", db.unlock_user(UnlockUserRequest(key=step_key(LOCK))))
         return after
 
 

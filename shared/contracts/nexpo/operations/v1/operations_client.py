@@ -98,7 +98,8 @@ class OperationServiceClient:
 
 
 class OperationTaskServiceClient:
-    """The undos that could not be done and need a human. They go on being retried.
+    """What must be done, could not be for a while, and needs a human: undos, and
+    steps after the pivot. They go on being retried.
 
     Every call raises nexpo.client.NexpoError when it fails. Timeouts are seconds.
     """
@@ -121,7 +122,7 @@ class OperationTaskServiceClient:
     async def retry_operation_task(
         self, request: nexpo_operations_v1_operations_pb2.RetryOperationTaskRequest, *, timeout: float = 10.0
     ) -> nexpo_operations_v1_operations_pb2.RetryOperationTaskResponse:
-        """Tries the undo again now."""
+        """Tries it again now."""
         return await self._caller.unary(
             "/nexpo.operations.v1.OperationTaskService/RetryOperationTask",
             request,
@@ -132,7 +133,7 @@ class OperationTaskServiceClient:
     async def mark_operation_task_done(
         self, request: nexpo_operations_v1_operations_pb2.MarkOperationTaskDoneRequest, *, timeout: float = 10.0
     ) -> nexpo_operations_v1_operations_pb2.MarkOperationTaskDoneResponse:
-        """Says that the undo was done by hand: the operation goes on without it."""
+        """Says that it was done by hand: the operation goes on without it."""
         return await self._caller.unary(
             "/nexpo.operations.v1.OperationTaskService/MarkOperationTaskDone",
             request,

@@ -67,9 +67,13 @@ class Progress(_message.Message):
         SUCCEEDED: Progress._State.ValueType  # 5
         """Ended well."""
         FAILED: Progress._State.ValueType  # 6
-        """Ended with an error; everything it did is undone."""
+        """Ended with an error; everything it did is undone, unless it is past its
+        pivot: then a human was asked to finish it.
+        """
         CANCELLED: Progress._State.ValueType  # 7
         """Cancelled; everything it did is undone."""
+        BLOCKED: Progress._State.ValueType  # 8
+        """A step after the pivot needs a human; it goes on being retried."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """Where an operation stands."""
@@ -87,9 +91,13 @@ class Progress(_message.Message):
     SUCCEEDED: Progress.State.ValueType  # 5
     """Ended well."""
     FAILED: Progress.State.ValueType  # 6
-    """Ended with an error; everything it did is undone."""
+    """Ended with an error; everything it did is undone, unless it is past its
+    pivot: then a human was asked to finish it.
+    """
     CANCELLED: Progress.State.ValueType  # 7
     """Cancelled; everything it did is undone."""
+    BLOCKED: Progress.State.ValueType  # 8
+    """A step after the pivot needs a human; it goes on being retried."""
 
     STATE_FIELD_NUMBER: _builtins.int
     TYPE_FIELD_NUMBER: _builtins.int
@@ -122,7 +130,7 @@ class Progress(_message.Message):
 
     @_builtins.property
     def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___OperationTask]:
-        """Undos that need a human."""
+        """What needs a human."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -185,6 +193,8 @@ class Step(_message.Message):
         """Undone."""
         UNDO_BLOCKED: Step._State.ValueType  # 8
         """Its undo needs a human."""
+        BLOCKED: Step._State.ValueType  # 9
+        """It needs a human: it is after the pivot, so it must be done."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """Where a step stands."""
@@ -207,6 +217,8 @@ class Step(_message.Message):
     """Undone."""
     UNDO_BLOCKED: Step.State.ValueType  # 8
     """Its undo needs a human."""
+    BLOCKED: Step.State.ValueType  # 9
+    """It needs a human: it is after the pivot, so it must be done."""
 
     NAME_FIELD_NUMBER: _builtins.int
     TARGET_FIELD_NUMBER: _builtins.int
@@ -262,23 +274,57 @@ Global___Step: _TypeAlias = Step  # noqa: Y015
 
 @_typing.final
 class OperationTask(_message.Message):
-    """An undo that could not be done for a while."""
+    """What must be done and could not be for a while."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    class _Kind:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[OperationTask._Kind.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        KIND_UNSPECIFIED: OperationTask._Kind.ValueType  # 0
+        """Never sent."""
+        UNDO: OperationTask._Kind.ValueType  # 1
+        """A step's undo."""
+        STEP: OperationTask._Kind.ValueType  # 2
+        """A step after the pivot."""
+        FINISH: OperationTask._Kind.ValueType  # 3
+        """An operation that failed after its pivot: nothing of it is retried or
+        undone any more, and it ends once someone has looked after it.
+        """
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
+        """What a human is asked for."""
+
+    KIND_UNSPECIFIED: OperationTask.Kind.ValueType  # 0
+    """Never sent."""
+    UNDO: OperationTask.Kind.ValueType  # 1
+    """A step's undo."""
+    STEP: OperationTask.Kind.ValueType  # 2
+    """A step after the pivot."""
+    FINISH: OperationTask.Kind.ValueType  # 3
+    """An operation that failed after its pivot: nothing of it is retried or
+    undone any more, and it ends once someone has looked after it.
+    """
 
     TASK_FIELD_NUMBER: _builtins.int
     OPERATION_FIELD_NUMBER: _builtins.int
     STEP_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     task: _builtins.str
     """Identifies it within its operation: the step's name, made safe for a URL."""
     operation: _builtins.str
     """Name of the operation."""
     step: _builtins.str
-    """Name of the step whose undo it is."""
+    """Name of the step that it is about."""
     reason: _builtins.str
     """Why the latest attempt failed."""
+    kind: Global___OperationTask.Kind.ValueType
+    """What is asked for."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it became a task."""
@@ -291,10 +337,11 @@ class OperationTask(_message.Message):
         step: _builtins.str = ...,
         reason: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        kind: Global___OperationTask.Kind.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "operation", b"operation", "reason", b"reason", "step", b"step", "task", b"task"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "kind", b"kind", "operation", b"operation", "reason", b"reason", "step", b"step", "task", b"task"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -356,7 +403,7 @@ Global___ListOperationTasksResponse: _TypeAlias = ListOperationTasksResponse  # 
 
 @_typing.final
 class RetryOperationTaskRequest(_message.Message):
-    """Which undo to try again."""
+    """Which task to try again."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -410,7 +457,7 @@ Global___RetryOperationTaskResponse: _TypeAlias = RetryOperationTaskResponse  # 
 
 @_typing.final
 class MarkOperationTaskDoneRequest(_message.Message):
-    """Which undo was done by hand."""
+    """Which task was done by hand."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

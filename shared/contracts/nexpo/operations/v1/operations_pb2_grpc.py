@@ -330,7 +330,8 @@ class OperationService:
 
 
 class OperationTaskServiceStub:
-    """The undos that could not be done and need a human. They go on being retried.
+    """What must be done, could not be for a while, and needs a human: undos, and
+    steps after the pivot. They go on being retried.
     """
 
     def __init__(self, channel):
@@ -357,7 +358,8 @@ class OperationTaskServiceStub:
 
 
 class OperationTaskServiceServicer:
-    """The undos that could not be done and need a human. They go on being retried.
+    """What must be done, could not be for a while, and needs a human: undos, and
+    steps after the pivot. They go on being retried.
     """
 
     def ListOperationTasks(self, request, context):
@@ -368,14 +370,14 @@ class OperationTaskServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RetryOperationTask(self, request, context):
-        """Tries the undo again now.
+        """Tries it again now.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def MarkOperationTaskDone(self, request, context):
-        """Says that the undo was done by hand: the operation goes on without it.
+        """Says that it was done by hand: the operation goes on without it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -408,7 +410,8 @@ def add_OperationTaskServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OperationTaskService:
-    """The undos that could not be done and need a human. They go on being retried.
+    """What must be done, could not be for a while, and needs a human: undos, and
+    steps after the pivot. They go on being retried.
     """
 
     @staticmethod

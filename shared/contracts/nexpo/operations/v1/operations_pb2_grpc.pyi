@@ -144,7 +144,9 @@ class OperationServiceServicer(metaclass=_abc_1.ABCMeta):
 def add_OperationServiceServicer_to_server(servicer: OperationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class OperationTaskServiceStub:
-    """The undos that could not be done and need a human. They go on being retried."""
+    """What must be done, could not be for a while, and needs a human: undos, and
+    steps after the pivot. They go on being retried.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -153,24 +155,28 @@ class OperationTaskServiceStub:
     ListOperationTasks: _grpc.UnaryUnaryMultiCallable[_operations_pb2_1.ListOperationTasksRequest, _operations_pb2_1.ListOperationTasksResponse]
     """Every open task of the caller's operations."""
     RetryOperationTask: _grpc.UnaryUnaryMultiCallable[_operations_pb2_1.RetryOperationTaskRequest, _operations_pb2_1.RetryOperationTaskResponse]
-    """Tries the undo again now."""
+    """Tries it again now."""
     MarkOperationTaskDone: _grpc.UnaryUnaryMultiCallable[_operations_pb2_1.MarkOperationTaskDoneRequest, _operations_pb2_1.MarkOperationTaskDoneResponse]
-    """Says that the undo was done by hand: the operation goes on without it."""
+    """Says that it was done by hand: the operation goes on without it."""
 
 @_typing.type_check_only
 class OperationTaskServiceAsyncStub(OperationTaskServiceStub):
-    """The undos that could not be done and need a human. They go on being retried."""
+    """What must be done, could not be for a while, and needs a human: undos, and
+    steps after the pivot. They go on being retried.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListOperationTasks: _aio.UnaryUnaryMultiCallable[_operations_pb2_1.ListOperationTasksRequest, _operations_pb2_1.ListOperationTasksResponse]  # type: ignore[assignment]
     """Every open task of the caller's operations."""
     RetryOperationTask: _aio.UnaryUnaryMultiCallable[_operations_pb2_1.RetryOperationTaskRequest, _operations_pb2_1.RetryOperationTaskResponse]  # type: ignore[assignment]
-    """Tries the undo again now."""
+    """Tries it again now."""
     MarkOperationTaskDone: _aio.UnaryUnaryMultiCallable[_operations_pb2_1.MarkOperationTaskDoneRequest, _operations_pb2_1.MarkOperationTaskDoneResponse]  # type: ignore[assignment]
-    """Says that the undo was done by hand: the operation goes on without it."""
+    """Says that it was done by hand: the operation goes on without it."""
 
 class OperationTaskServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The undos that could not be done and need a human. They go on being retried."""
+    """What must be done, could not be for a while, and needs a human: undos, and
+    steps after the pivot. They go on being retried.
+    """
 
     @_abc_1.abstractmethod
     def ListOperationTasks(
@@ -186,7 +192,7 @@ class OperationTaskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operations_pb2_1.RetryOperationTaskRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2_1.RetryOperationTaskResponse, _abc.Awaitable[_operations_pb2_1.RetryOperationTaskResponse]]:
-        """Tries the undo again now."""
+        """Tries it again now."""
 
     @_abc_1.abstractmethod
     def MarkOperationTaskDone(
@@ -194,6 +200,6 @@ class OperationTaskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operations_pb2_1.MarkOperationTaskDoneRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2_1.MarkOperationTaskDoneResponse, _abc.Awaitable[_operations_pb2_1.MarkOperationTaskDoneResponse]]:
-        """Says that the undo was done by hand: the operation goes on without it."""
+        """Says that it was done by hand: the operation goes on without it."""
 
 def add_OperationTaskServiceServicer_to_server(servicer: OperationTaskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
