@@ -1,4 +1,4 @@
-"""Undos that a store refuses: a human's task, closed by success or by hand."""
+"""What a store refuses and must be done: a human's task, closed by success or by hand."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from nexpo.operations.v1.operations_pb2 import (
     Step,
 )
 from nexpo.users.v1.users_client import OnboardUserOperation
+from nexpo.users.v1.users_pb2 import User
 
-from .house import PATIENCE, House, person
+from .house import PATIENCE, House, person, refusal
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
@@ -81,9 +82,36 @@ async def test_an_undo_that_was_done_by_hand_lets_the_operation_end(house: House
     assert (await operation.progress()).state == Progress.FAILED
 
 
+async def test_a_step_that_a_store_refuses_after_the_pivot_is_a_task_too(house: House) -> None:
+    request = person()
+    async with house.refused(f"NEW.email = '{request.email}' AND NEW.state = 'ACTIVE'") as mend:
+        operation = await house.users.onboard_user(request)
+        await house.waiting(operation)
+        await operation.verify_email(token=await house.token(request.email))
+        progress = await _blocked(operation)
+        assert progress.state == Progress.BLOCKED
+        [task] = progress.tasks
+        assert (task.kind, task.step) == (OperationTask.STEP, "activate in sqlserver")
+        [listed] = await _listed(house, operation)
+        assert (listed.task, listed.reason, listed.kind) == (
+            task.task,
+            "STORE_REFUSED",
+            OperationTask.STEP,
+        )
+        cancelled = await refusal(operation.cancel())
+        assert cancelled.reason == "OPERATION_PAST_PIVOT"
+        await mend()
+        retry = RetryOperationTaskRequest(operation=operation.name, task=task.task)
+        await house.tasks.retry_operation_task(retry)
+        answer = await operation.result(PATIENCE)
+    assert answer.user.state == User.ACTIVE
+    assert (await operation.progress()).state == Progress.SUCCEEDED
+    assert await _listed(house, operation) == []
+
+
 async def _blocked(operation: OnboardUserOperation) -> Progress:
     async for progress in operation.watch(PATIENCE):
-        if progress.state == Progress.UNDO_BLOCKED:
+        if progress.tasks:
             return progress
     raise AssertionError("it ended and was never blocked")
 
