@@ -95,6 +95,7 @@ class World:
             data.LockUserRequest: self._lock,
             data.UnlockUserRequest: self._unlock,
             data.ReplaceUserRequest: self._replace,
+            data.ReadUserRequest: self._read,
             data.EraseUserRequest: self._erase,
             data.ForgetEmailRequest: self._forget,
             cloud.CreateHomeRequest: self._create_home,
@@ -138,12 +139,14 @@ class World:
             raise Fault(Reason.REASON_USER_BUSY)
         user = self.find(AUTHORITY, request.user_id)
         if user is None:
+            if request.for_repair:
+                return data.LockUserResponse(enabled=STORES, authority=AUTHORITY)
             raise Fault(Reason.REASON_USER_NOT_FOUND)
         if user.state != User.ACTIVE:
             raise Fault(Reason.REASON_USER_NOT_ACTIVE)
         if request.etag and request.etag != user.etag:
             raise Fault(Reason.REASON_ETAG_MISMATCH)
-        return data.LockUserResponse(user=user, stores=STORES, authority=AUTHORITY)
+        return data.LockUserResponse(user=user, enabled=STORES, authority=AUTHORITY)
 
     def _unlock(self, request: data.UnlockUserRequest) -> Message:
         self.claims.bury(request.key)
@@ -151,15 +154,22 @@ class World:
 
     def _replace(self, request: data.ReplaceUserRequest) -> Message:
         user = self.find(request.store, request.user.user_id)
-        if user is None:
-            if request.allow_missing:
-                return data.ReplaceUserResponse(missing=True)
-            raise Fault(Reason.REASON_USER_NOT_FOUND)
-        if user.etag != request.user.etag:
-            if user.etag not in request.expected_etags:
-                raise Fault(Reason.REASON_ETAG_MISMATCH)
-            user.CopyFrom(request.user)
+        if user is not None and user.etag == request.user.etag:
+            return data.ReplaceUserResponse()
+        if user is None or user.etag not in request.expected_etags:
+            if request.allow_other:
+                return data.ReplaceUserResponse()
+            if request.store != AUTHORITY:
+                raise Fault(Reason.REASON_COPY_DIFFERS)
+            missing = user is None
+            raise Fault(
+                Reason.REASON_USER_NOT_FOUND if missing else Reason.REASON_ETAG_MISMATCH
+            )
+        user.CopyFrom(request.user)
         return data.ReplaceUserResponse()
+
+    def _read(self, request: data.ReadUserRequest) -> Message:
+        return data.ReadUserResponse(user=self.find(request.store, request.user_id))
 
     def _erase(self, request: data.EraseUserRequest) -> Message:
         rows = self.users[request.store]

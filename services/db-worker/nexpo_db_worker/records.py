@@ -11,7 +11,7 @@ from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from nexpo.data.v1.data_pb2 import UserRecord
-from nexpo.users.v1.users_pb2 import Profile, User
+from nexpo.users.v1.users_pb2 import Profile, Store, User
 
 Json: TypeAlias = bool | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
 
@@ -29,6 +29,7 @@ class UserFields:
         etag: Changes with every change.
         create_time: UTC, to the microsecond.
         update_time: UTC, to the microsecond.
+        stores: Names of the stores that the user lives in, joined by commas.
     """
 
     user_id: str
@@ -39,6 +40,7 @@ class UserFields:
     etag: str
     create_time: datetime
     update_time: datetime
+    stores: str
 
     @classmethod
     def of(cls, user: User) -> UserFields:
@@ -52,6 +54,7 @@ class UserFields:
             etag=user.etag,
             create_time=user.create_time.ToDatetime(tzinfo=UTC),
             update_time=user.update_time.ToDatetime(tzinfo=UTC),
+            stores=",".join(Store.Name(store) for store in user.stores),
         )
 
     def user(self) -> User:
@@ -65,6 +68,7 @@ class UserFields:
             etag=self.etag,
             create_time=_timestamp(self.create_time),
             update_time=_timestamp(self.update_time),
+            stores=[Store.Value(name) for name in self.stores.split(",") if name],
         )
 
     def record(self, password_hash: str) -> UserRecord:

@@ -32,7 +32,7 @@ from tcp_proxy import TcpProxy
 
 from nexpo.data.v1.data_pb2 import UserRecord
 from nexpo.errors.v1.errors_pb2 import Reason
-from nexpo.users.v1.users_pb2 import User
+from nexpo.users.v1.users_pb2 import Store, User
 from nexpo_db_worker.stores import Position, StoredUser, UserStore
 from nexpo_runtime.errors import Fault
 
@@ -67,6 +67,7 @@ def new_record(email: str = "", born: datetime = BORN, name: str = "Ada Byron") 
     user.profile.locale = "de-CH"
     user.profile.time_zone = "Europe/Zurich"
     user.profile.plan = "free"
+    user.stores.extend([Store.STORE_POSTGRES, Store.STORE_SQLSERVER])
     user.create_time.FromDatetime(born)
     user.update_time.FromDatetime(born)
     return UserRecord(user=user, password_hash=f"$argon2id$v=19$m=19456,t=2,p=1${user_id}")

@@ -15,6 +15,8 @@ from nexpo.data.v1.data_pb2 import (
     ForgetEmailResponse,
     LockUserRequest,
     LockUserResponse,
+    ReadUserRequest,
+    ReadUserResponse,
     ReleaseEmailRequest,
     ReleaseEmailResponse,
     RemoveUserRequest,
@@ -31,6 +33,8 @@ from nexpo.data.v1.data_service import DatabaseActivitiesBase
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.users.v1.users_pb2 import Store, User
 from nexpo_db_worker.providers import Providers
+from nexpo_db_worker.providers.faults import store_fault
+from nexpo_db_worker.stores import UserStore
 from nexpo_runtime import activity
 from nexpo_runtime.errors import Fault, FieldViolation
 
@@ -85,36 +89,58 @@ class DatabaseActivities(DatabaseActivitiesBase):
         """Locks and reads an active user.
 
         Raises:
-            Fault: USER_BUSY, USER_NOT_FOUND, USER_NOT_ACTIVE, ETAG_MISMATCH,
-                FENCED. The lock may be held then: the caller undoes it.
+            Fault: USER_BUSY, USER_NOT_FOUND, USER_NOT_ACTIVE, ETAG_MISMATCH, FENCED;
+                STORE_DISABLED when the user lives in a store that is switched off: it
+                would miss the change. The lock may be held then: the caller undoes it.
         """
         if not request.user_id:
             raise _invalid("user_id", "must not be empty")
         tenant, authority = _tenant(), self._providers.authority
         if not await authority.claim(tenant, _key(request.key), f"user:{request.user_id}"):
             raise Fault(Reason.REASON_USER_BUSY, "Another operation is changing the user.")
-        user = (await authority.get(tenant, request.user_id)).record.user
+        user = await _found(authority, request.user_id)
+        if user is None:
+            if not request.for_repair:
+                raise store_fault(authority.store, Reason.REASON_USER_NOT_FOUND)
+            return LockUserResponse(enabled=self._enabled(), authority=authority.store)
         if request.etag and request.etag != user.etag:
             raise Fault(Reason.REASON_ETAG_MISMATCH, "The user has changed since it was read.")
         if user.state != User.ACTIVE:
             raise Fault(Reason.REASON_USER_NOT_ACTIVE, "The user is not active.")
-        return LockUserResponse(user=user, stores=self._enabled(), authority=authority.store)
+        if not request.for_repair:
+            for store in user.stores:
+                self._providers.get(store)
+        return LockUserResponse(user=user, enabled=self._enabled(), authority=authority.store)
 
     async def unlock_user(self, request: UnlockUserRequest) -> UnlockUserResponse:
         """Undoes lock_user."""
         await self._providers.authority.release(_tenant(), _key(request.key))
         return UnlockUserResponse()
 
+    async def read_user(self, request: ReadUserRequest) -> ReadUserResponse:
+        """A record as one store has it. Raises: Fault: STORE_DISABLED."""
+        found = await _found(self._providers.get(request.store), request.user_id)
+        return ReadUserResponse(user=found)
+
     async def replace_user(self, request: ReplaceUserRequest) -> ReplaceUserResponse:
-        """Writes a record. Raises: Fault: ETAG_MISMATCH, USER_NOT_FOUND, STORE_DISABLED."""
+        """Writes a record.
+
+        Raises:
+            Fault: STORE_DISABLED; when the record is not the expected one, in the authority
+                ETAG_MISMATCH or USER_NOT_FOUND, in another store COPY_DIFFERS.
+        """
         store = self._providers.get(request.store)
         _check_user(request.user, "user")
         try:
             await store.replace(_tenant(), request.user, list(request.expected_etags))
         except Fault as fault:
-            if request.allow_missing and fault.reason == Reason.REASON_USER_NOT_FOUND:
-                return ReplaceUserResponse(missing=True)
-            raise
+            if fault.reason not in (Reason.REASON_USER_NOT_FOUND, Reason.REASON_ETAG_MISMATCH):
+                raise
+            if request.allow_other:
+                return ReplaceUserResponse()
+            if store.store == self._providers.authority.store:
+                raise
+            raise store_fault(store.store, Reason.REASON_COPY_DIFFERS) from fault
         return ReplaceUserResponse()
 
     async def erase_user(self, request: EraseUserRequest) -> EraseUserResponse:
@@ -145,6 +171,15 @@ class DatabaseActivities(DatabaseActivitiesBase):
         return sorted(self._providers.stores)
 
 
+async def _found(store: UserStore, user_id: str) -> User | None:
+    try:
+        return (await store.get(_tenant(), user_id)).record.user
+    except Fault as fault:
+        if fault.reason == Reason.REASON_USER_NOT_FOUND:
+            return None
+        raise
+
+
 def _tenant() -> str:
     return activity.current().tenant
 
@@ -165,6 +200,8 @@ def _check_user(user: User, path: str) -> None:
     for name in ("user_id", "etag"):
         if not getattr(user, name):
             raise _invalid(f"{path}.{name}", "must not be empty")
+    if not user.stores:
+        raise _invalid(f"{path}.stores", "must name the stores that the user lives in")
     _check_email(user.email, f"{path}.email")
 
 

@@ -25,6 +25,7 @@ _SENTENCES = {
     Reason.REASON_EMAIL_TAKEN: "The e-mail address belongs to another user.",
     Reason.REASON_USER_NOT_FOUND: "There is no such user.",
     Reason.REASON_ETAG_MISMATCH: "The user has changed since it was read.",
+    Reason.REASON_COPY_DIFFERS: "{}'s copy of the user is not what the authority has.",
     Reason.REASON_FENCED: "The step was undone before, so it must not land.",
 }
 

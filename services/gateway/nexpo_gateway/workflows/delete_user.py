@@ -37,10 +37,10 @@ class DeleteUser(Operation[DeleteUserRequest, DeleteUserResponse]):
                 db.lock_user(LockUserRequest(user_id=request.user_id, etag=request.etag)),
                 undo=db.unlock_user(UnlockUserRequest()),
             )
-            self.tracker.expect(len(locked.stores) + 4)
+            self.tracker.expect(len(locked.user.stores) + 4)
             self.pivot()
             await self._erase(saga, locked)
-        return DeleteUserResponse(user_id=request.user_id, stores=sorted(locked.stores))
+        return DeleteUserResponse(user_id=request.user_id, stores=sorted(locked.user.stores))
 
     async def _erase(self, saga: Saga, locked: LockUserResponse) -> None:
         user = locked.user
@@ -50,7 +50,7 @@ class DeleteUser(Operation[DeleteUserRequest, DeleteUserResponse]):
             erase = db.erase_user(EraseUserRequest(store=store, user_id=user.user_id))
             return saga.step(f"delete from {name}", erase, target=name)
 
-        await saga.all(erased(store) for store in locked.stores if store != locked.authority)
+        await saga.all(erased(store) for store in user.stores if store != locked.authority)
         await saga.step(
             "delete home",
             cloud.erase_home(EraseHomeRequest(user_id=user.user_id)),

@@ -73,6 +73,7 @@ class OnboardUser(Operation[OnboardUserRequest, OnboardUserResponse]):
         async with self.saga() as saga:
             known = await saga.step("choose stores", db.describe_stores(DescribeStoresRequest()))
             stores = _chosen(request, known)
+            user.stores.extend(stores)
             self.tracker.expect(2 * len(stores) + 6)
             await saga.step(
                 "reserve e-mail",

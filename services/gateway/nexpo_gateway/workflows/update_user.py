@@ -35,7 +35,7 @@ class UpdateUser(Operation[UpdateUserRequest, User]):
                 undo=db.unlock_user(UnlockUserRequest()),
             )
             before = locked.user
-            self.tracker.expect(len(locked.stores) + 2)
+            self.tracker.expect(len(before.stores) + 2)
             after = _changed(before, request)
             restored = _restored(before)
             await saga.all(
@@ -46,7 +46,6 @@ class UpdateUser(Operation[UpdateUserRequest, User]):
                             store=store,
                             user=after,
                             expected_etags=[before.etag],
-                            allow_missing=store != locked.authority,
                         )
                     ),
                     undo=db.replace_user(
@@ -54,12 +53,12 @@ class UpdateUser(Operation[UpdateUserRequest, User]):
                             store=store,
                             user=restored,
                             expected_etags=[before.etag, after.etag],
-                            allow_missing=True,
+                            allow_other=True,
                         )
                     ),
                     target=store_name(store),
                 )
-                for store in locked.stores
+                for store in before.stores
             )
             self.pivot()
             await saga.step("unlock user", db.unlock_user(UnlockUserRequest(key=step_key(LOCK))))

@@ -44,6 +44,7 @@ def user_document(tenant: str, name: str, record: UserRecord) -> Document:
         "etag": fields.etag,
         "create_time": time_text(fields.create_time),
         "update_time": time_text(fields.update_time),
+        "stores": fields.stores,
         "password_hash": record.password_hash,
     }
 
@@ -90,6 +91,7 @@ def stored_user(document: Mapping[str, Any]) -> StoredUser:
         etag=document["etag"],
         create_time=datetime.fromisoformat(document["create_time"]),
         update_time=datetime.fromisoformat(document["update_time"]),
+        stores=document["stores"],
     )
     return StoredUser(document["id"], fields.record(document["password_hash"]))
 

@@ -205,6 +205,7 @@ def _document(record: UserRecord) -> Document:
         "etag": fields.etag,
         "create_time_us": _microseconds(fields.create_time),
         "update_time_us": _microseconds(fields.update_time),
+        "stores": fields.stores,
         "password_hash": record.password_hash,
     }
 
@@ -219,5 +220,6 @@ def _stored(found: Mapping[str, Any]) -> StoredUser:
         etag=found["etag"],
         create_time=_EPOCH + found["create_time_us"] * _MICROSECOND,
         update_time=_EPOCH + found["update_time_us"] * _MICROSECOND,
+        stores=found["stores"],
     )
     return StoredUser(str(found["_id"]), fields.record(found["password_hash"]))

@@ -18,18 +18,20 @@ from nexpo_db_worker.records import UserFields
 from nexpo_db_worker.stores import Position, StoredUser
 
 _COLUMNS = (
-    "user_id, email, display_name, state, profile, etag, create_time, update_time, password_hash"
+    "user_id, email, display_name, state, profile, etag, create_time, update_time, stores,"
+    " password_hash"
 )
 _READ = f"SELECT id, {_COLUMNS}, removed_time FROM nexpo_users"
 _INSERT = f"""
     INSERT INTO nexpo_users (tenant, key, {_COLUMNS})
-    VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10, $11)
+    VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10, $11, $12)
     ON CONFLICT (tenant, key) DO NOTHING
     RETURNING id
 """
 _EMPTIED = """
     user_id = NULL, email = NULL, display_name = NULL, state = NULL, profile = NULL, etag = NULL,
-    create_time = NULL, update_time = NULL, password_hash = NULL, removed_time = now()
+    create_time = NULL, update_time = NULL, stores = NULL, password_hash = NULL,
+    removed_time = now()
 """
 _REMOVE = f"""
     INSERT INTO nexpo_users (tenant, key, removed_time) VALUES ($1, $2, now())
@@ -38,8 +40,8 @@ _REMOVE = f"""
 _REPLACE = """
     UPDATE nexpo_users
     SET email = $3, display_name = $4, state = $5, profile = $6::jsonb, etag = $7,
-        create_time = $8, update_time = $9
-    WHERE tenant = $1 AND user_id = $2 AND removed_time IS NULL AND etag = ANY($10::text[])
+        create_time = $8, update_time = $9, stores = $10
+    WHERE tenant = $1 AND user_id = $2 AND removed_time IS NULL AND etag = ANY($11::text[])
     RETURNING id
 """
 _ERASE = f"""
@@ -221,6 +223,7 @@ def _values(record: UserRecord) -> list[object]:
         fields.etag,
         fields.create_time,
         fields.update_time,
+        fields.stores,
         record.password_hash,
     ]
 
@@ -235,5 +238,6 @@ def _stored(row: Mapping[str, Any]) -> StoredUser:
         etag=row["etag"],
         create_time=row["create_time"],
         update_time=row["update_time"],
+        stores=row["stores"],
     )
     return StoredUser(str(row["id"]), fields.record(row["password_hash"]))

@@ -218,6 +218,7 @@ def _row(record: UserRecord) -> Row:
         "etag": fields.etag,
         "create_time": fields.create_time.isoformat(),
         "update_time": fields.update_time.isoformat(),
+        "stores": fields.stores,
         "password_hash": record.password_hash,
     }
 
@@ -232,5 +233,6 @@ def _stored(row: Row) -> StoredUser:
         etag=row["etag"],
         create_time=datetime.fromisoformat(row["create_time"]),
         update_time=datetime.fromisoformat(row["update_time"]),
+        stores=row["stores"],
     )
     return StoredUser(str(row["id"]), fields.record(row["password_hash"]))

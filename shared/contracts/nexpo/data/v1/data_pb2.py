@@ -26,7 +26,7 @@ from nexpo.options.v1 import options_pb2 as nexpo_dot_options_dot_v1_dot_options
 from nexpo.users.v1 import users_pb2 as nexpo_dot_users_dot_v1_dot_users__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18nexpo/data/v1/data.proto\x12\rnexpo.data.v1\x1a\x1enexpo/options/v1/options.proto\x1a\x1anexpo/users/v1/users.proto\"M\n\nUserRecord\x12\"\n\x04user\x18\x01 \x01(\x0b\x32\x14.nexpo.users.v1.User\x12\x1b\n\rpassword_hash\x18\x02 \x01(\tB\x04\xa0\xe7\x18\x01\"\x17\n\x15\x44\x65scribeStoresRequest\"{\n\x16\x44\x65scribeStoresResponse\x12&\n\x07\x65nabled\x18\x01 \x03(\x0e\x32\x15.nexpo.users.v1.Store\x12(\n\tauthority\x18\x02 \x01(\x0e\x32\x15.nexpo.users.v1.Store\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\"7\n\x13ReserveEmailRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x13\n\x05\x65mail\x18\x02 \x01(\tB\x04\xa0\xe7\x18\x01\"\'\n\x14ReserveEmailResponse\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\x05\"\"\n\x13ReleaseEmailRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\"\'\n\x14ReleaseEmailResponse\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\x05\"q\n\x11\x43reateUserRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12$\n\x05store\x18\x02 \x01(\x0e\x32\x15.nexpo.users.v1.Store\x12)\n\x06record\x18\x03 \x01(\x0b\x32\x19.nexpo.data.v1.UserRecord\"1\n\x12\x43reateUserResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\"F\n\x11RemoveUserRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12$\n\x05store\x18\x02 \x01(\x0e\x32\x15.nexpo.users.v1.Store\"%\n\x12RemoveUserResponse\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\x05\"=\n\x0fLockUserRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\"\x98\x01\n\x10LockUserResponse\x12\"\n\x04user\x18\x01 \x01(\x0b\x32\x14.nexpo.users.v1.User\x12%\n\x06stores\x18\x02 \x03(\x0e\x32\x15.nexpo.users.v1.Store\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\x12(\n\tauthority\x18\x04 \x01(\x0e\x32\x15.nexpo.users.v1.Store\" \n\x11UnlockUserRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\"%\n\x12UnlockUserResponse\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\x05\"\x9a\x01\n\x12ReplaceUserRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12$\n\x05store\x18\x02 \x01(\x0e\x32\x15.nexpo.users.v1.Store\x12\"\n\x04user\x18\x03 \x01(\x0b\x32\x14.nexpo.users.v1.User\x12\x16\n\x0e\x65xpected_etags\x18\x04 \x03(\t\x12\x15\n\rallow_missing\x18\x05 \x01(\x08\"7\n\x13ReplaceUserResponse\x12\x0f\n\x07missing\x18\x01 \x01(\x08\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\"V\n\x10\x45raseUserRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12$\n\x05store\x18\x02 \x01(\x0e\x32\x15.nexpo.users.v1.Store\x12\x0f\n\x07user_id\x18\x03 \x01(\t\"$\n\x11\x45raseUserResponse\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\x05\"6\n\x12\x46orgetEmailRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x13\n\x05\x65mail\x18\x02 \x01(\tB\x04\xa0\xe7\x18\x01\"&\n\x13\x46orgetEmailResponse\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\x05\x32\x81\x08\n\x12\x44\x61tabaseActivities\x12k\n\x0e\x44\x65scribeStores\x12$.nexpo.data.v1.DescribeStoresRequest\x1a%.nexpo.data.v1.DescribeStoresResponse\"\x0c\x8a\xe7\x18\x08\x32\x06\n\x02\x08\x05\x18\x01\x12\x65\n\x0cReserveEmail\x12\".nexpo.data.v1.ReserveEmailRequest\x1a#.nexpo.data.v1.ReserveEmailResponse\"\x0c\x8a\xe7\x18\x08\x32\x06\n\x02\x08\n\x18\x01\x12\x65\n\x0cReleaseEmail\x12\".nexpo.data.v1.ReleaseEmailRequest\x1a#.nexpo.data.v1.ReleaseEmailResponse\"\x0c\x8a\xe7\x18\x08\x32\x06\n\x02\x08\n\x18\x02\x12_\n\nCreateUser\x12 .nexpo.data.v1.CreateUserRequest\x1a!.nexpo.data.v1.CreateUserResponse\"\x0c\x8a\xe7\x18\x08\x32\x06\n\x02\x08\n\x18\x01\x12_\n\nRemoveUser\x12 .nexpo.data.v1.RemoveUserRequest\x1a!.nexpo.data.v1.RemoveUserResponse\"\x0c\x8a\xe7\x18\x08\x32\x06\n\x02\x08\n\x18\x02\x12Y\n\x08LockUser\x12\x1e.nexpo.data.v1.LockUserRequest\x1a\x1f.nexpo.data.v1.LockUserResponse\"\x0c\x8a\xe7\x18\x08\x32\x06\n\x02\x08\n\x18\x01\x12_\n\nUnlockUser\x12 .nexpo.data.v1.UnlockUserRequest\x1a!.nexpo.data.v1.UnlockUserResponse\"\x0c\x8a\xe7\x18\x08\x32\x06\n\x02\x08\n\x18\x02\x12\x62\n\x0bReplaceUser\x12!.nexpo.data.v1.ReplaceUserRequest\x1a\".nexpo.data.v1.ReplaceUserResponse\"\x0c\x8a\xe7\x18\x08\x32\x06\n\x02\x08\n\x18\x01\x12\\\n\tEraseUser\x12\x1f.nexpo.data.v1.EraseUserRequest\x1a .nexpo.data.v1.EraseUserResponse\"\x0c\x8a\xe7\x18\x08\x32\x06\n\x02\x08\n\x18\x02\x12\x62\n\x0b\x46orgetEmail\x12!.nexpo.data.v1.ForgetEmailRequest\x1a\".nexpo.data.v1.ForgetEmailResponse\"\x0c\x8a\xe7\x18\x08\x32\x06\n\x02\x08\n\x18\x02\x1a\x0c\x9a\xe7\x18\x08nexpo-dbb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18nexpo/data/v1/data.proto\x12\rnexpo.data.v1\x1a\x1enexpo/options/v1/options.proto\x1a\x1anexpo/users/v1/users.proto\"M\n\nUserRecord\x12\"\n\x04user\x18\x01 \x01(\x0b\x32\x14.nexpo.users.v1.User\x12\x1b\n\rpassword_hash\x18\x02 \x01(\tB\x04\xa0\xe7\x18\x01\"\x17\n\x15\x44\x65scribeStoresRequest\"{\n\x16\x44\x65scribeStoresResponse\x12&\n\x07\x65nabled\x18\x01 \x03(\x0e\x32\x15.nexpo.users.v1.Store\x12(\n\tauthority\x18\x02 \x01(\x0e\x32\x15.nexpo.users.v1.Store\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\"7\n\x13ReserveEmailRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x13\n\x05\x65mail\x18\x02 \x01(\tB\x04\xa0\xe7\x18\x01\"\'\n\x14ReserveEmailResponse\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\x05\"\"\n\x13ReleaseEmailRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\"\'\n\x14ReleaseEmailResponse\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\x05\"q\n\x11\x43reateUserRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12$\n\x05store\x18\x02 \x01(\x0e\x32\x15.nexpo.users.v1.Store\x12)\n\x06record\x18\x03 \x01(\x0b\x32\x19.nexpo.data.v1.UserRecord\"1\n\x12\x43reateUserResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\"F\n\x11RemoveUserRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12$\n\x05store\x18\x02 \x01(\x0e\x32\x15.nexpo.users.v1.Store\"%\n\x12RemoveUserResponse\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\x05\"Q\n\x0fLockUserRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nfor_repair\x18\x04 \x01(\x08\"\x99\x01\n\x10LockUserResponse\x12\"\n\x04user\x18\x01 \x01(\x0b\x32\x14.nexpo.users.v1.User\x12&\n\x07\x65nabled\x18\x02 \x03(\x0e\x32\x15.nexpo.users.v1.Store\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\x12(\n\tauthority\x18\x04 \x01(\x0e\x32\x15.nexpo.users.v1.Store\" \n\x11UnlockUserRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\"%\n\x12UnlockUserResponse\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\x05\"\x98\x01\n\x12ReplaceUserRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12$\n\x05store\x18\x02 \x01(\x0e\x32\x15.nexpo.users.v1.Store\x12\"\n\x04user\x18\x03 \x01(\x0b\x32\x14.nexpo.users.v1.User\x12\x16\n\x0e\x65xpected_etags\x18\x04 \x03(\t\x12\x13\n\x0b\x61llow_other\x18\x05 \x01(\x08\"&\n\x13ReplaceUserResponse\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\x05\"H\n\x0fReadUserRequest\x12$\n\x05store\x18\x01 \x01(\x0e\x32\x15.nexpo.users.v1.Store\x12\x0f\n\x07user_id\x18\x02 \x01(\t\"G\n\x10ReadUserResponse\x12\"\n\x04user\x18\x01 \x01(\x0b\x32\x14.nexpo.users.v1.User\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\"V\n\x10\x45raseUserRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12$\n\x05store\x18\x02 \x01(\x0e\x32\x15.nexpo.users.v1.Store\x12\x0f\n\x07user_id\x18\x03 \x01(\t\"$\n\x11\x45raseUserResponse\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\x05\"6\n\x12\x46orgetEmailRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x13\n\x05\x65mail\x18\x02 \x01(\tB\x04\xa0\xe7\x18\x01\"&\n\x13\x46orgetEmailResponse\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\x05\x32\xdc\x08\n\x12\x44\x61tabaseActivities\x12k\n\x0e\x44\x65scribeStores\x12$.nexpo.data.v1.DescribeStoresRequest\x1a%.nexpo.data.v1.DescribeStoresResponse\"\x0c\x8a\xe7\x18\x08\x32\x06\n\x02\x08\x05\x18\x01\x12\x65\n\x0cReserveEmail\x12\".nexpo.data.v1.ReserveEmailRequest\x1a#.nexpo.data.v1.ReserveEmailResponse\"\x0c\x8a\xe7\x18\x08\x32\x06\n\x02\x08\n\x18\x01\x12\x65\n\x0cReleaseEmail\x12\".nexpo.data.v1.ReleaseEmailRequest\x1a#.nexpo.data.v1.ReleaseEmailResponse\"\x0c\x8a\xe7\x18\x08\x32\x06\n\x02\x08\n\x18\x02\x12_\n\nCreateUser\x12 .nexpo.data.v1.CreateUserRequest\x1a!.nexpo.data.v1.CreateUserResponse\"\x0c\x8a\xe7\x18\x08\x32\x06\n\x02\x08\n\x18\x01\x12_\n\nRemoveUser\x12 .nexpo.data.v1.RemoveUserRequest\x1a!.nexpo.data.v1.RemoveUserResponse\"\x0c\x8a\xe7\x18\x08\x32\x06\n\x02\x08\n\x18\x02\x12Y\n\x08LockUser\x12\x1e.nexpo.data.v1.LockUserRequest\x1a\x1f.nexpo.data.v1.LockUserResponse\"\x0c\x8a\xe7\x18\x08\x32\x06\n\x02\x08\n\x18\x01\x12_\n\nUnlockUser\x12 .nexpo.data.v1.UnlockUserRequest\x1a!.nexpo.data.v1.UnlockUserResponse\"\x0c\x8a\xe7\x18\x08\x32\x06\n\x02\x08\n\x18\x02\x12Y\n\x08ReadUser\x12\x1e.nexpo.data.v1.ReadUserRequest\x1a\x1f.nexpo.data.v1.ReadUserResponse\"\x0c\x8a\xe7\x18\x08\x32\x06\n\x02\x08\n\x18\x01\x12\x62\n\x0bReplaceUser\x12!.nexpo.data.v1.ReplaceUserRequest\x1a\".nexpo.data.v1.ReplaceUserResponse\"\x0c\x8a\xe7\x18\x08\x32\x06\n\x02\x08\n\x18\x01\x12\\\n\tEraseUser\x12\x1f.nexpo.data.v1.EraseUserRequest\x1a .nexpo.data.v1.EraseUserResponse\"\x0c\x8a\xe7\x18\x08\x32\x06\n\x02\x08\n\x18\x02\x12\x62\n\x0b\x46orgetEmail\x12!.nexpo.data.v1.ForgetEmailRequest\x1a\".nexpo.data.v1.ForgetEmailResponse\"\x0c\x8a\xe7\x18\x08\x32\x06\n\x02\x08\n\x18\x02\x1a\x0c\x9a\xe7\x18\x08nexpo-dbb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -55,6 +55,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DATABASEACTIVITIES'].methods_by_name['LockUser']._serialized_options = b'\212\347\030\0102\006\n\002\010\n\030\001'
   _globals['_DATABASEACTIVITIES'].methods_by_name['UnlockUser']._loaded_options = None
   _globals['_DATABASEACTIVITIES'].methods_by_name['UnlockUser']._serialized_options = b'\212\347\030\0102\006\n\002\010\n\030\002'
+  _globals['_DATABASEACTIVITIES'].methods_by_name['ReadUser']._loaded_options = None
+  _globals['_DATABASEACTIVITIES'].methods_by_name['ReadUser']._serialized_options = b'\212\347\030\0102\006\n\002\010\n\030\001'
   _globals['_DATABASEACTIVITIES'].methods_by_name['ReplaceUser']._loaded_options = None
   _globals['_DATABASEACTIVITIES'].methods_by_name['ReplaceUser']._serialized_options = b'\212\347\030\0102\006\n\002\010\n\030\001'
   _globals['_DATABASEACTIVITIES'].methods_by_name['EraseUser']._loaded_options = None
@@ -84,25 +86,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REMOVEUSERRESPONSE']._serialized_start=745
   _globals['_REMOVEUSERRESPONSE']._serialized_end=782
   _globals['_LOCKUSERREQUEST']._serialized_start=784
-  _globals['_LOCKUSERREQUEST']._serialized_end=845
-  _globals['_LOCKUSERRESPONSE']._serialized_start=848
-  _globals['_LOCKUSERRESPONSE']._serialized_end=1000
-  _globals['_UNLOCKUSERREQUEST']._serialized_start=1002
-  _globals['_UNLOCKUSERREQUEST']._serialized_end=1034
-  _globals['_UNLOCKUSERRESPONSE']._serialized_start=1036
-  _globals['_UNLOCKUSERRESPONSE']._serialized_end=1073
-  _globals['_REPLACEUSERREQUEST']._serialized_start=1076
-  _globals['_REPLACEUSERREQUEST']._serialized_end=1230
-  _globals['_REPLACEUSERRESPONSE']._serialized_start=1232
-  _globals['_REPLACEUSERRESPONSE']._serialized_end=1287
-  _globals['_ERASEUSERREQUEST']._serialized_start=1289
-  _globals['_ERASEUSERREQUEST']._serialized_end=1375
-  _globals['_ERASEUSERRESPONSE']._serialized_start=1377
-  _globals['_ERASEUSERRESPONSE']._serialized_end=1413
-  _globals['_FORGETEMAILREQUEST']._serialized_start=1415
-  _globals['_FORGETEMAILREQUEST']._serialized_end=1469
-  _globals['_FORGETEMAILRESPONSE']._serialized_start=1471
-  _globals['_FORGETEMAILRESPONSE']._serialized_end=1509
-  _globals['_DATABASEACTIVITIES']._serialized_start=1512
-  _globals['_DATABASEACTIVITIES']._serialized_end=2537
+  _globals['_LOCKUSERREQUEST']._serialized_end=865
+  _globals['_LOCKUSERRESPONSE']._serialized_start=868
+  _globals['_LOCKUSERRESPONSE']._serialized_end=1021
+  _globals['_UNLOCKUSERREQUEST']._serialized_start=1023
+  _globals['_UNLOCKUSERREQUEST']._serialized_end=1055
+  _globals['_UNLOCKUSERRESPONSE']._serialized_start=1057
+  _globals['_UNLOCKUSERRESPONSE']._serialized_end=1094
+  _globals['_REPLACEUSERREQUEST']._serialized_start=1097
+  _globals['_REPLACEUSERREQUEST']._serialized_end=1249
+  _globals['_REPLACEUSERRESPONSE']._serialized_start=1251
+  _globals['_REPLACEUSERRESPONSE']._serialized_end=1289
+  _globals['_READUSERREQUEST']._serialized_start=1291
+  _globals['_READUSERREQUEST']._serialized_end=1363
+  _globals['_READUSERRESPONSE']._serialized_start=1365
+  _globals['_READUSERRESPONSE']._serialized_end=1436
+  _globals['_ERASEUSERREQUEST']._serialized_start=1438
+  _globals['_ERASEUSERREQUEST']._serialized_end=1524
+  _globals['_ERASEUSERRESPONSE']._serialized_start=1526
+  _globals['_ERASEUSERRESPONSE']._serialized_end=1562
+  _globals['_FORGETEMAILREQUEST']._serialized_start=1564
+  _globals['_FORGETEMAILREQUEST']._serialized_end=1618
+  _globals['_FORGETEMAILRESPONSE']._serialized_start=1620
+  _globals['_FORGETEMAILRESPONSE']._serialized_end=1658
+  _globals['_DATABASEACTIVITIES']._serialized_start=1661
+  _globals['_DATABASEACTIVITIES']._serialized_end=2777
 # @@protoc_insertion_point(module_scope)

@@ -303,22 +303,28 @@ class LockUserRequest(_message.Message):
     KEY_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    FOR_REPAIR_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """Key of the effect; set by the saga."""
     user_id: _builtins.str
     """Identifies the user."""
     etag: _builtins.str
     """The expected etag; any when empty."""
+    for_repair: _builtins.bool
+    """Locks also a user whom the authority does not have, or who lives in a store
+    that is switched off.
+    """
     def __init__(
         self,
         *,
         key: _builtins.str = ...,
         user_id: _builtins.str = ...,
         etag: _builtins.str = ...,
+        for_repair: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "key", b"key", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "for_repair", b"for_repair", "key", b"key", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -331,7 +337,7 @@ class LockUserResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_FIELD_NUMBER: _builtins.int
-    STORES_FIELD_NUMBER: _builtins.int
+    ENABLED_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
     AUTHORITY_FIELD_NUMBER: _builtins.int
     attempt: _builtins.int
@@ -340,23 +346,23 @@ class LockUserResponse(_message.Message):
     """The store that decides."""
     @_builtins.property
     def user(self) -> _users_pb2.User:
-        """The user as the authority has it."""
+        """The user as the authority has it; none only for a repair."""
 
     @_builtins.property
-    def stores(self) -> _containers.RepeatedScalarFieldContainer[_users_pb2.Store.ValueType]:
-        """Stores that are switched on: where the user may have records."""
+    def enabled(self) -> _containers.RepeatedScalarFieldContainer[_users_pb2.Store.ValueType]:
+        """Stores that are switched on."""
 
     def __init__(
         self,
         *,
         user: _users_pb2.User | None = ...,
-        stores: _abc.Iterable[_users_pb2.Store.ValueType] | None = ...,
+        enabled: _abc.Iterable[_users_pb2.Store.ValueType] | None = ...,
         attempt: _builtins.int = ...,
         authority: _users_pb2.Store.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "authority", b"authority", "stores", b"stores", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "authority", b"authority", "enabled", b"enabled", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -416,13 +422,15 @@ class ReplaceUserRequest(_message.Message):
     STORE_FIELD_NUMBER: _builtins.int
     USER_FIELD_NUMBER: _builtins.int
     EXPECTED_ETAGS_FIELD_NUMBER: _builtins.int
-    ALLOW_MISSING_FIELD_NUMBER: _builtins.int
+    ALLOW_OTHER_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """Key of the effect; set by the saga."""
     store: _users_pb2.Store.ValueType
     """Where."""
-    allow_missing: _builtins.bool
-    """Ends well when the store has no such record."""
+    allow_other: _builtins.bool
+    """Ends well when the store has no such record or one with another etag: for
+    an undo, which has nothing to take back there.
+    """
     @_builtins.property
     def user(self) -> _users_pb2.User:
         """The new record, with its new etag; the password hash stays as it is."""
@@ -430,7 +438,8 @@ class ReplaceUserRequest(_message.Message):
     @_builtins.property
     def expected_etags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Etags that the record may have now. One that already has the new etag
-        counts as written. Any other ends as ETAG_MISMATCH.
+        counts as written. Any other ends as ETAG_MISMATCH in the authority, as
+        COPY_DIFFERS in another store.
         """
 
     def __init__(
@@ -440,11 +449,11 @@ class ReplaceUserRequest(_message.Message):
         store: _users_pb2.Store.ValueType = ...,
         user: _users_pb2.User | None = ...,
         expected_etags: _abc.Iterable[_builtins.str] | None = ...,
-        allow_missing: _builtins.bool = ...,
+        allow_other: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_missing", b"allow_missing", "expected_etags", b"expected_etags", "key", b"key", "store", b"store", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_other", b"allow_other", "expected_etags", b"expected_etags", "key", b"key", "store", b"store", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -456,25 +465,75 @@ class ReplaceUserResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    MISSING_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
-    missing: _builtins.bool
-    """The store had no such record."""
     attempt: _builtins.int
     """Number of the attempt that succeeded; set by the runtime."""
     def __init__(
         self,
         *,
-        missing: _builtins.bool = ...,
         attempt: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "missing", b"missing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReplaceUserResponse: _TypeAlias = ReplaceUserResponse  # noqa: Y015
+
+@_typing.final
+class ReadUserRequest(_message.Message):
+    """Which record to read."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STORE_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    store: _users_pb2.Store.ValueType
+    """Where."""
+    user_id: _builtins.str
+    """Identifies the user."""
+    def __init__(
+        self,
+        *,
+        store: _users_pb2.Store.ValueType = ...,
+        user_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["store", b"store", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadUserRequest: _TypeAlias = ReadUserRequest  # noqa: Y015
+
+@_typing.final
+class ReadUserResponse(_message.Message):
+    """What the store has."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    attempt: _builtins.int
+    """Number of the attempt that succeeded; set by the runtime."""
+    @_builtins.property
+    def user(self) -> _users_pb2.User:
+        """The user; none when the store has none."""
+
+    def __init__(
+        self,
+        *,
+        user: _users_pb2.User | None = ...,
+        attempt: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadUserResponse: _TypeAlias = ReadUserResponse  # noqa: Y015
 
 @_typing.final
 class EraseUserRequest(_message.Message):

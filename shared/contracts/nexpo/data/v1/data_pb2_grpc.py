@@ -71,6 +71,11 @@ class DatabaseActivitiesStub:
                 request_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.UnlockUserRequest.SerializeToString,
                 response_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.UnlockUserResponse.FromString,
                 _registered_method=True)
+        self.ReadUser = channel.unary_unary(
+                '/nexpo.data.v1.DatabaseActivities/ReadUser',
+                request_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.ReadUserRequest.SerializeToString,
+                response_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.ReadUserResponse.FromString,
+                _registered_method=True)
         self.ReplaceUser = channel.unary_unary(
                 '/nexpo.data.v1.DatabaseActivities/ReplaceUser',
                 request_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.ReplaceUserRequest.SerializeToString,
@@ -130,7 +135,8 @@ class DatabaseActivitiesServicer:
 
     def LockUser(self, request, context):
         """Takes the user's lock in the authority and reads the user. USER_BUSY when
-        another operation holds it, ETAG_MISMATCH when the user has changed.
+        another operation holds it, ETAG_MISMATCH when the user has changed,
+        STORE_DISABLED when the user lives in a store that is switched off.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -138,6 +144,13 @@ class DatabaseActivitiesServicer:
 
     def UnlockUser(self, request, context):
         """Gives the lock back, also one that has not landed yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadUser(self, request, context):
+        """Reads a user's record in one store.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -201,6 +214,11 @@ def add_DatabaseActivitiesServicer_to_server(servicer, server):
                     servicer.UnlockUser,
                     request_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.UnlockUserRequest.FromString,
                     response_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.UnlockUserResponse.SerializeToString,
+            ),
+            'ReadUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadUser,
+                    request_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.ReadUserRequest.FromString,
+                    response_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.ReadUserResponse.SerializeToString,
             ),
             'ReplaceUser': grpc.unary_unary_rpc_method_handler(
                     servicer.ReplaceUser,
@@ -409,6 +427,33 @@ class DatabaseActivities:
             '/nexpo.data.v1.DatabaseActivities/UnlockUser',
             nexpo_dot_data_dot_v1_dot_data__pb2.UnlockUserRequest.SerializeToString,
             nexpo_dot_data_dot_v1_dot_data__pb2.UnlockUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nexpo.data.v1.DatabaseActivities/ReadUser',
+            nexpo_dot_data_dot_v1_dot_data__pb2.ReadUserRequest.SerializeToString,
+            nexpo_dot_data_dot_v1_dot_data__pb2.ReadUserResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,10 +47,13 @@ class DatabaseActivitiesStub:
     """Undoes CreateUser, also one that has not landed yet."""
     LockUser: _grpc.UnaryUnaryMultiCallable[_data_pb2.LockUserRequest, _data_pb2.LockUserResponse]
     """Takes the user's lock in the authority and reads the user. USER_BUSY when
-    another operation holds it, ETAG_MISMATCH when the user has changed.
+    another operation holds it, ETAG_MISMATCH when the user has changed,
+    STORE_DISABLED when the user lives in a store that is switched off.
     """
     UnlockUser: _grpc.UnaryUnaryMultiCallable[_data_pb2.UnlockUserRequest, _data_pb2.UnlockUserResponse]
     """Gives the lock back, also one that has not landed yet."""
+    ReadUser: _grpc.UnaryUnaryMultiCallable[_data_pb2.ReadUserRequest, _data_pb2.ReadUserResponse]
+    """Reads a user's record in one store."""
     ReplaceUser: _grpc.UnaryUnaryMultiCallable[_data_pb2.ReplaceUserRequest, _data_pb2.ReplaceUserResponse]
     """Writes a record over the one that has an expected etag."""
     EraseUser: _grpc.UnaryUnaryMultiCallable[_data_pb2.EraseUserRequest, _data_pb2.EraseUserResponse]
@@ -77,10 +80,13 @@ class DatabaseActivitiesAsyncStub(DatabaseActivitiesStub):
     """Undoes CreateUser, also one that has not landed yet."""
     LockUser: _aio.UnaryUnaryMultiCallable[_data_pb2.LockUserRequest, _data_pb2.LockUserResponse]  # type: ignore[assignment]
     """Takes the user's lock in the authority and reads the user. USER_BUSY when
-    another operation holds it, ETAG_MISMATCH when the user has changed.
+    another operation holds it, ETAG_MISMATCH when the user has changed,
+    STORE_DISABLED when the user lives in a store that is switched off.
     """
     UnlockUser: _aio.UnaryUnaryMultiCallable[_data_pb2.UnlockUserRequest, _data_pb2.UnlockUserResponse]  # type: ignore[assignment]
     """Gives the lock back, also one that has not landed yet."""
+    ReadUser: _aio.UnaryUnaryMultiCallable[_data_pb2.ReadUserRequest, _data_pb2.ReadUserResponse]  # type: ignore[assignment]
+    """Reads a user's record in one store."""
     ReplaceUser: _aio.UnaryUnaryMultiCallable[_data_pb2.ReplaceUserRequest, _data_pb2.ReplaceUserResponse]  # type: ignore[assignment]
     """Writes a record over the one that has an expected etag."""
     EraseUser: _aio.UnaryUnaryMultiCallable[_data_pb2.EraseUserRequest, _data_pb2.EraseUserResponse]  # type: ignore[assignment]
@@ -140,7 +146,8 @@ class DatabaseActivitiesServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_data_pb2.LockUserResponse, _abc.Awaitable[_data_pb2.LockUserResponse]]:
         """Takes the user's lock in the authority and reads the user. USER_BUSY when
-        another operation holds it, ETAG_MISMATCH when the user has changed.
+        another operation holds it, ETAG_MISMATCH when the user has changed,
+        STORE_DISABLED when the user lives in a store that is switched off.
         """
 
     @_abc_1.abstractmethod
@@ -150,6 +157,14 @@ class DatabaseActivitiesServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_data_pb2.UnlockUserResponse, _abc.Awaitable[_data_pb2.UnlockUserResponse]]:
         """Gives the lock back, also one that has not landed yet."""
+
+    @_abc_1.abstractmethod
+    def ReadUser(
+        self,
+        request: _data_pb2.ReadUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_data_pb2.ReadUserResponse, _abc.Awaitable[_data_pb2.ReadUserResponse]]:
+        """Reads a user's record in one store."""
 
     @_abc_1.abstractmethod
     def ReplaceUser(

@@ -69,6 +69,13 @@ class DatabaseActivitiesBase(ABC):
                 kind="activity",
             ),
             Method(
+                "nexpo.data.v1.ReadUser",
+                method="read_user",
+                request=data_pb2.ReadUserRequest,
+                response=data_pb2.ReadUserResponse,
+                kind="activity",
+            ),
+            Method(
                 "nexpo.data.v1.ReplaceUser",
                 method="replace_user",
                 request=data_pb2.ReplaceUserRequest,
@@ -125,7 +132,8 @@ class DatabaseActivitiesBase(ABC):
     @abstractmethod
     async def lock_user(self, request: data_pb2.LockUserRequest) -> data_pb2.LockUserResponse:
         """Takes the user's lock in the authority and reads the user. USER_BUSY when
-        another operation holds it, ETAG_MISMATCH when the user has changed.
+        another operation holds it, ETAG_MISMATCH when the user has changed,
+        STORE_DISABLED when the user lives in a store that is switched off.
         """
 
     @abstractmethod
@@ -133,6 +141,10 @@ class DatabaseActivitiesBase(ABC):
         self, request: data_pb2.UnlockUserRequest
     ) -> data_pb2.UnlockUserResponse:
         """Gives the lock back, also one that has not landed yet."""
+
+    @abstractmethod
+    async def read_user(self, request: data_pb2.ReadUserRequest) -> data_pb2.ReadUserResponse:
+        """Reads a user's record in one store."""
 
     @abstractmethod
     async def replace_user(

@@ -76,7 +76,8 @@ class DatabaseActivities:
         retry=Retry.STANDARD,
     )
     """Takes the user's lock in the authority and reads the user. USER_BUSY when
-    another operation holds it, ETAG_MISMATCH when the user has changed.
+    another operation holds it, ETAG_MISMATCH when the user has changed,
+    STORE_DISABLED when the user lives in a store that is switched off.
     """
 
     unlock_user: Final = Activity(
@@ -88,6 +89,16 @@ class DatabaseActivities:
         retry=Retry.FOREVER,
     )
     """Gives the lock back, also one that has not landed yet."""
+
+    read_user: Final = Activity(
+        "nexpo.data.v1.ReadUser",
+        queue="nexpo-db",
+        request=data_pb2.ReadUserRequest,
+        response=data_pb2.ReadUserResponse,
+        start_to_close=timedelta(seconds=10),
+        retry=Retry.STANDARD,
+    )
+    """Reads a user's record in one store."""
 
     replace_user: Final = Activity(
         "nexpo.data.v1.ReplaceUser",

@@ -101,6 +101,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """No more verification e-mails for this onboarding."""
     REASON_VERIFICATION_NOT_READY: _Reason.ValueType  # 50
     """No verification e-mail was sent yet."""
+    REASON_COPY_DIFFERS: _Reason.ValueType  # 51
+    """A store's copy of the user is missing or differs from the authority's."""
     REASON_STORE_DISABLED: _Reason.ValueType  # 60
     """Stores and other parts.
 
@@ -223,6 +225,8 @@ REASON_RESEND_LIMIT: Reason.ValueType  # 49
 """No more verification e-mails for this onboarding."""
 REASON_VERIFICATION_NOT_READY: Reason.ValueType  # 50
 """No verification e-mail was sent yet."""
+REASON_COPY_DIFFERS: Reason.ValueType  # 51
+"""A store's copy of the user is missing or differs from the authority's."""
 REASON_STORE_DISABLED: Reason.ValueType  # 60
 """Stores and other parts.
 

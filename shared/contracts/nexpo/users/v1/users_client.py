@@ -83,6 +83,19 @@ class DeleteUserOperation(OperationHandle[users_pb2.DeleteUserResponse]):
         super().__init__(caller, name, users_pb2.DeleteUserResponse)
 
 
+class RepairUserOperation(OperationHandle[users_pb2.RepairUserResponse]):
+    """A running RepairUser.
+
+    Makes every store's copy of a user what the authority has, and decides in
+    which stores the user lives: after a store was off, lost data or was written
+    by hand. A user whom the authority does not have is deleted from the others.
+    """
+
+    def __init__(self, caller: Caller, name: str) -> None:
+        """The operation of this name."""
+        super().__init__(caller, name, users_pb2.RepairUserResponse)
+
+
 class UserServiceClient:
     """Creates, verifies, changes and deletes users, in all their stores or in none.
 
@@ -187,3 +200,22 @@ class UserServiceClient:
     def delete_user_operation(self, name: str) -> DeleteUserOperation:
         """An operation that began earlier, by its name."""
         return DeleteUserOperation(self._caller, name)
+
+    async def repair_user(
+        self, request: users_pb2.RepairUserRequest, *, timeout: float = 10.0
+    ) -> RepairUserOperation:
+        """Makes every store's copy of a user what the authority has, and decides in
+        which stores the user lives: after a store was off, lost data or was written
+        by hand. A user whom the authority does not have is deleted from the others.
+        """
+        operation = await self._caller.unary(
+            "/nexpo.users.v1.UserService/RepairUser",
+            request,
+            operations_pb2.Operation,
+            timeout,
+        )
+        return RepairUserOperation(self._caller, operation.name)
+
+    def repair_user_operation(self, name: str) -> RepairUserOperation:
+        """An operation that began earlier, by its name."""
+        return RepairUserOperation(self._caller, name)

@@ -148,6 +148,7 @@ class User(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    STORES_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """Identifies the user in every store."""
     email: _builtins.str
@@ -170,6 +171,10 @@ class User(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When the user last changed. Output only."""
 
+    @_builtins.property
+    def stores(self) -> _containers.RepeatedScalarFieldContainer[Global___Store.ValueType]:
+        """The stores that the user lives in. Output only."""
+
     def __init__(
         self,
         *,
@@ -181,10 +186,11 @@ class User(_message.Message):
         etag: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        stores: _abc.Iterable[Global___Store.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "profile", b"profile", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "email", b"email", "etag", b"etag", "profile", b"profile", "state", b"state", "update_time", b"update_time", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "email", b"email", "etag", b"etag", "profile", b"profile", "state", b"state", "stores", b"stores", "update_time", b"update_time", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -697,3 +703,124 @@ class DeleteUserResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteUserResponse: _TypeAlias = DeleteUserResponse  # noqa: Y015
+
+@_typing.final
+class RepairUserRequest(_message.Message):
+    """Whom to repair."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    STORES_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """Identifies the user."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat; made by the gateway when empty."""
+    @_builtins.property
+    def stores(self) -> _containers.RepeatedScalarFieldContainer[Global___Store.ValueType]:
+        """Where the user shall live; where the user lives now when empty. The
+        authority is always one of them.
+        """
+
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        stores: _abc.Iterable[Global___Store.ValueType] | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "stores", b"stores", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RepairUserRequest: _TypeAlias = RepairUserRequest  # noqa: Y015
+
+@_typing.final
+class RepairUserResponse(_message.Message):
+    """The user is the same everywhere."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    REPAIRS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def user(self) -> Global___User:
+        """The user; none when the authority has none."""
+
+    @_builtins.property
+    def repairs(self) -> _containers.RepeatedCompositeFieldContainer[Global___StoreRepair]:
+        """What was done in each store that is switched on."""
+
+    def __init__(
+        self,
+        *,
+        user: Global___User | None = ...,
+        repairs: _abc.Iterable[Global___StoreRepair] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["repairs", b"repairs", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RepairUserResponse: _TypeAlias = RepairUserResponse  # noqa: Y015
+
+@_typing.final
+class StoreRepair(_message.Message):
+    """What was done to one store's copy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Action:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[StoreRepair._Action.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        ACTION_UNSPECIFIED: StoreRepair._Action.ValueType  # 0
+        """Never sent."""
+        KEPT: StoreRepair._Action.ValueType  # 1
+        """It was right."""
+        CREATED: StoreRepair._Action.ValueType  # 2
+        """It was missing."""
+        REPLACED: StoreRepair._Action.ValueType  # 3
+        """It differed, or got the etag of the others."""
+        ERASED: StoreRepair._Action.ValueType  # 4
+        """It should not have been there."""
+
+    class Action(_Action, metaclass=_ActionEnumTypeWrapper):
+        """What a repair can do."""
+
+    ACTION_UNSPECIFIED: StoreRepair.Action.ValueType  # 0
+    """Never sent."""
+    KEPT: StoreRepair.Action.ValueType  # 1
+    """It was right."""
+    CREATED: StoreRepair.Action.ValueType  # 2
+    """It was missing."""
+    REPLACED: StoreRepair.Action.ValueType  # 3
+    """It differed, or got the etag of the others."""
+    ERASED: StoreRepair.Action.ValueType  # 4
+    """It should not have been there."""
+
+    STORE_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    store: Global___Store.ValueType
+    """The store."""
+    action: Global___StoreRepair.Action.ValueType
+    """What was done."""
+    def __init__(
+        self,
+        *,
+        store: Global___Store.ValueType = ...,
+        action: Global___StoreRepair.Action.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "store", b"store"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StoreRepair: _TypeAlias = StoreRepair  # noqa: Y015

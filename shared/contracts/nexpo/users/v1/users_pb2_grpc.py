@@ -71,6 +71,11 @@ class UserServiceStub:
                 request_serializer=nexpo_dot_users_dot_v1_dot_users__pb2.DeleteUserRequest.SerializeToString,
                 response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
+        self.RepairUser = channel.unary_unary(
+                '/nexpo.users.v1.UserService/RepairUser',
+                request_serializer=nexpo_dot_users_dot_v1_dot_users__pb2.RepairUserRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
 
 
 class UserServiceServicer:
@@ -128,6 +133,15 @@ class UserServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RepairUser(self, request, context):
+        """Makes every store's copy of a user what the authority has, and decides in
+        which stores the user lives: after a store was off, lost data or was written
+        by hand. A user whom the authority does not have is deleted from the others.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_UserServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -164,6 +178,11 @@ def add_UserServiceServicer_to_server(servicer, server):
             'DeleteUser': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteUser,
                     request_deserializer=nexpo_dot_users_dot_v1_dot_users__pb2.DeleteUserRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'RepairUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.RepairUser,
+                    request_deserializer=nexpo_dot_users_dot_v1_dot_users__pb2.RepairUserRequest.FromString,
                     response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
             ),
     }
@@ -356,6 +375,33 @@ class UserService:
             target,
             '/nexpo.users.v1.UserService/DeleteUser',
             nexpo_dot_users_dot_v1_dot_users__pb2.DeleteUserRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RepairUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nexpo.users.v1.UserService/RepairUser',
+            nexpo_dot_users_dot_v1_dot_users__pb2.RepairUserRequest.SerializeToString,
             google_dot_longrunning_dot_operations__pb2.Operation.FromString,
             options,
             channel_credentials,

@@ -51,6 +51,11 @@ class UserServiceStub:
     """Changes a user in every store; undone in all when one fails."""
     DeleteUser: _grpc.UnaryUnaryMultiCallable[_users_pb2.DeleteUserRequest, _operations_pb2.Operation]
     """Deletes a user, the profile and the home, everywhere."""
+    RepairUser: _grpc.UnaryUnaryMultiCallable[_users_pb2.RepairUserRequest, _operations_pb2.Operation]
+    """Makes every store's copy of a user what the authority has, and decides in
+    which stores the user lives: after a store was off, lost data or was written
+    by hand. A user whom the authority does not have is deleted from the others.
+    """
 
 @_typing.type_check_only
 class UserServiceAsyncStub(UserServiceStub):
@@ -74,6 +79,11 @@ class UserServiceAsyncStub(UserServiceStub):
     """Changes a user in every store; undone in all when one fails."""
     DeleteUser: _aio.UnaryUnaryMultiCallable[_users_pb2.DeleteUserRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Deletes a user, the profile and the home, everywhere."""
+    RepairUser: _aio.UnaryUnaryMultiCallable[_users_pb2.RepairUserRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Makes every store's copy of a user what the authority has, and decides in
+    which stores the user lives: after a store was off, lost data or was written
+    by hand. A user whom the authority does not have is deleted from the others.
+    """
 
 class UserServiceServicer(metaclass=_abc_1.ABCMeta):
     """Creates, verifies, changes and deletes users, in all their stores or in none."""
@@ -136,5 +146,16 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Deletes a user, the profile and the home, everywhere."""
+
+    @_abc_1.abstractmethod
+    def RepairUser(
+        self,
+        request: _users_pb2.RepairUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Makes every store's copy of a user what the authority has, and decides in
+        which stores the user lives: after a store was off, lost data or was written
+        by hand. A user whom the authority does not have is deleted from the others.
+        """
 
 def add_UserServiceServicer_to_server(servicer: UserServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -98,3 +98,29 @@ DeleteUserContract: Final = WorkflowContract[DeleteUserWorkflow](
     id="{user_id}/{request_id}",
 )
 """Deletes a user, the profile and the home, everywhere."""
+
+
+class RepairUserWorkflow(Protocol):
+    """Makes every store's copy of a user what the authority has, and decides in
+    which stores the user lives: after a store was off, lost data or was written
+    by hand. A user whom the authority does not have is deleted from the others.
+    """
+
+    async def execute(
+        self, request: users_pb2.RepairUserRequest, /
+    ) -> users_pb2.RepairUserResponse:
+        """Runs the operation to its end."""
+
+
+RepairUserContract: Final = WorkflowContract[RepairUserWorkflow](
+    name="nexpo.users.v1.RepairUser",
+    queue="nexpo-gateway",
+    request=users_pb2.RepairUserRequest,
+    response=users_pb2.RepairUserResponse,
+    deadline=timedelta(seconds=300),
+    id="{user_id}/{request_id}",
+)
+"""Makes every store's copy of a user what the authority has, and decides in
+which stores the user lives: after a store was off, lost data or was written
+by hand. A user whom the authority does not have is deleted from the others.
+"""
