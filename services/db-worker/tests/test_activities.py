@@ -16,6 +16,7 @@ from nexpo.data.v1.data_pb2 import (
     EraseUserRequest,
     ForgetEmailRequest,
     LockUserRequest,
+    ReadUserRequest,
     ReleaseEmailRequest,
     RemoveUserRequest,
     ReplaceUserRequest,
@@ -64,6 +65,8 @@ def an_address() -> str:
 async def an_active_user(db: DatabaseActivities, store: Store.ValueType) -> User:
     record = new_record()
     record.user.state = User.ACTIVE
+    del record.user.stores[:]
+    record.user.stores.append(store)
     await db.create_user(CreateUserRequest(key=new_key(), store=store, record=record))
     return record.user
 
@@ -189,7 +192,7 @@ async def test_a_user_is_locked_by_one_operation_at_a_time(db: DatabaseActivitie
     mine, theirs = new_key(), new_key()
     locked = await db.lock_user(LockUserRequest(key=mine, user_id=user.user_id, etag=user.etag))
     assert locked.user == user
-    assert list(locked.stores) == STORES
+    assert list(locked.enabled) == STORES
     assert locked.authority == Store.STORE_POSTGRES
     await db.lock_user(LockUserRequest(key=mine, user_id=user.user_id))
     other = LockUserRequest(key=theirs, user_id=user.user_id)
@@ -223,7 +226,43 @@ async def test_only_an_active_user_with_the_expected_etag_is_locked(
     await db.lock_user(LockUserRequest(key=new_key(), user_id=user.user_id))
 
 
-async def test_a_change_is_written_and_a_missing_record_may_be_passed_over(
+async def test_a_change_that_a_store_which_is_off_would_miss_is_refused_but_a_repair_is_not(
+    db: DatabaseActivities,
+) -> None:
+    record = new_record()
+    record.user.state = User.ACTIVE
+    record.user.stores.append(Store.STORE_COSMOSDB)
+    store = Store.STORE_POSTGRES
+    await db.create_user(CreateUserRequest(key=new_key(), store=store, record=record))
+    lock = LockUserRequest(key=new_key(), user_id=record.user.user_id)
+    with pytest.raises(Fault, match="STORE_DISABLED") as refused:
+        await db.lock_user(lock)
+    assert refused.value.metadata["store"] == "STORE_SQLSERVER"
+    lock.for_repair = True
+    assert (await db.lock_user(lock)).user == record.user
+    nobody = LockUserRequest(key=new_key(), user_id=str(uuid.uuid4()), for_repair=True)
+    answer = await db.lock_user(nobody)
+    assert (answer.HasField("user"), list(answer.enabled)) == (False, STORES)
+
+
+async def test_a_record_says_where_its_user_lives(db: DatabaseActivities) -> None:
+    record = new_record()
+    del record.user.stores[:]
+    create = CreateUserRequest(key=new_key(), store=Store.STORE_POSTGRES, record=record)
+    with pytest.raises(Fault, match="INVALID_ARGUMENT") as refused:
+        await db.create_user(create)
+    assert [violation.field for violation in refused.value.fields] == ["record.user.stores"]
+
+
+async def test_a_record_is_read_as_one_store_has_it(db: DatabaseActivities) -> None:
+    user = await an_active_user(db, Store.STORE_MONGODB)
+    read = ReadUserRequest(store=Store.STORE_MONGODB, user_id=user.user_id)
+    assert (await db.read_user(read)).user == user
+    read.store = Store.STORE_SUPABASE
+    assert not (await db.read_user(read)).HasField("user")
+
+
+async def test_a_change_is_written_and_another_record_may_be_passed_over(
     db: DatabaseActivities, providers: Providers, tenant: str
 ) -> None:
     user = await an_active_user(db, Store.STORE_MONGODB)
@@ -231,14 +270,34 @@ async def test_a_change_is_written_and_a_missing_record_may_be_passed_over(
     request = ReplaceUserRequest(
         key=new_key(), store=Store.STORE_MONGODB, user=after, expected_etags=[user.etag]
     )
-    assert not (await db.replace_user(request)).missing
-    assert not (await db.replace_user(request)).missing
+    await db.replace_user(request)
+    await db.replace_user(request)
     found = await providers.get(Store.STORE_MONGODB).get(tenant, user.user_id)
     assert found.record.user == after
     request.store = Store.STORE_SUPABASE
-    assert await reason_of(db.replace_user(request)) == "USER_NOT_FOUND"
-    request.allow_missing = True
-    assert (await db.replace_user(request)).missing
+    assert await reason_of(db.replace_user(request)) == "COPY_DIFFERS"
+    other = changed(after, "Ada Lovelace")
+    late = ReplaceUserRequest(
+        key=new_key(), store=Store.STORE_MONGODB, user=other, expected_etags=[user.etag]
+    )
+    assert await reason_of(db.replace_user(late)) == "COPY_DIFFERS"
+    late.allow_other = request.allow_other = True
+    await db.replace_user(late)
+    await db.replace_user(request)
+    found = await providers.get(Store.STORE_MONGODB).get(tenant, user.user_id)
+    assert found.record.user == after
+
+
+async def test_in_the_authority_another_etag_is_the_callers_mistake(
+    db: DatabaseActivities,
+) -> None:
+    user = await an_active_user(db, Store.STORE_POSTGRES)
+    replace = ReplaceUserRequest(
+        key=new_key(), store=Store.STORE_POSTGRES, user=changed(user, "Eve"), expected_etags=["x"]
+    )
+    assert await reason_of(db.replace_user(replace)) == "ETAG_MISMATCH"
+    replace.user.user_id = str(uuid.uuid4())
+    assert await reason_of(db.replace_user(replace)) == "USER_NOT_FOUND"
 
 
 async def test_a_deleted_users_address_is_free_and_a_late_retry_takes_it_from_nobody(
