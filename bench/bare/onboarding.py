@@ -114,7 +114,7 @@ class BareOnboarding:
         *ids, home = await asyncio.gather(*creates, self._provide_home(user))
         text = await self._text(user, request)
         await self._verify(user)
-        await self._activate(user, request, known)
+        await self._activate(user, known)
         welcome = SendWelcomeRequest(email=user.email, display_name=user.display_name, text=text)
         welcome.key = f"{key}/welcome"
         await _call("send_welcome", welcome, SendWelcomeResponse, FLOW)
@@ -167,12 +167,9 @@ class BareOnboarding:
         self.digest = sent.token_digest
         await workflow.wait_condition(lambda: self.verified, timeout=timedelta(hours=24))
 
-    async def _activate(
-        self, user: User, request: OnboardUserRequest, known: DescribeStoresResponse
-    ) -> None:
+    async def _activate(self, user: User, known: DescribeStoresResponse) -> None:
         created = user.etag
         user.state, user.etag = User.ACTIVE, str(workflow.uuid4())
-        user.profile.CopyFrom(request.profile)
         user.update_time.FromDatetime(workflow.now())
         replacements = [
             ReplaceUserRequest(store=store, user=user, expected_etags=[created])
@@ -190,6 +187,7 @@ def _new_user(request: OnboardUserRequest) -> User:
         display_name=request.display_name,
         state=User.PENDING,
         etag=str(workflow.uuid4()),
+        profile=request.profile,
     )
     user.create_time.FromDatetime(workflow.now())
     user.update_time.FromDatetime(workflow.now())
