@@ -32,6 +32,7 @@ from .errors import Fault
 from .failures import fault_from, to_application_error
 from .progress import Tracker
 from .saga import Saga
+from .task_size import TaskSize
 from .tasks import OperationTasks
 
 RequestT = TypeVar("RequestT", bound=Message)
@@ -121,6 +122,7 @@ class Operation(Generic[RequestT, ResponseT]):
         """Prepares the instance; an engine calls it before anything else."""
         self.tracker = Tracker(self.contract.name, getattr(request, "request_id", ""))
         self._tasks = OperationTasks(self.tracker)
+        self.task_size = TaskSize()
         self._stop: Fault | None = None
         self._handling = 0
         self.begin(request)

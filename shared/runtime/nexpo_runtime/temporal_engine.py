@@ -18,6 +18,7 @@ from . import flow
 from .failures import fault_from
 from .names import tenant_of
 from .retry import FIGURES
+from .task_size import TaskSize
 
 ResponseT = TypeVar("ResponseT", bound=Message)
 
@@ -76,6 +77,7 @@ class TemporalEngine:
 
     async def call(self, call: Call[ResponseT], name: str) -> ResponseT:
         activity = call.activity
+        await _task_size().admit(call.request.ByteSize())
         try:
             answer: ResponseT = await workflow.execute_activity(
                 activity.name,
@@ -117,6 +119,11 @@ class TemporalEngine:
             maximum_interval=figures.longest_pause,
             maximum_attempts=figures.attempts,
         )
+
+
+def _task_size() -> TaskSize:
+    size: TaskSize = workflow.instance().task_size
+    return size
 
 
 def use_temporal(

@@ -8,7 +8,9 @@ from datetime import timedelta
 from typing import ClassVar
 
 from google.protobuf.empty_pb2 import Empty
+from google.protobuf.message import Message
 
+from nexpo.ai.v1.ai_pb2 import WriteWelcomeRequest
 from nexpo.contract import Activity, Handler, Method, Retry, ServiceContract, WorkflowContract
 from nexpo.health.v1.health_pb2 import CheckHealthRequest, ProbeRequest, ProbeResponse
 from nexpo_runtime import activity, flow
@@ -82,7 +84,8 @@ SampleContract: WorkflowContract[object] = WorkflowContract(
 @operation(SampleContract)
 class Sample(Operation[CheckHealthRequest, ProbeResponse]):
     """Calls the method that the start of the request id names: "greet-1", or "probe-1"
-    for the runtime's own; "wait-1" waits for a nudge."""
+    for the runtime's own; "wait-1" waits for a nudge; "many-8-1000-1" makes 8 calls at
+    once of 1000 bytes each."""
 
     nudges = 0
 
@@ -94,6 +97,8 @@ class Sample(Operation[CheckHealthRequest, ProbeResponse]):
         if request.request_id.startswith("wait"):
             await flow.until(lambda: self.nudges > 0)
             return ProbeResponse(service=flow.tenant())
+        if request.request_id.startswith("many"):
+            return await self._many(*map(int, request.request_id.split("-")[1:3]))
         method = request.request_id.partition("-")[0]
         call = Activity(
             name=PROBE if method == "probe" else _rpc(method),
@@ -105,3 +110,10 @@ class Sample(Operation[CheckHealthRequest, ProbeResponse]):
             retry=Retry.STANDARD,
         )
         return await flow.call(call(ProbeRequest()))
+
+    async def _many(self, calls: int, size: int) -> ProbeResponse:
+        greet = Activity(_rpc("greet"), QUEUE, Message, ProbeResponse, timedelta(seconds=20))
+        # Not ASCII: as JSON it takes three times the bytes.
+        large = WriteWelcomeRequest(display_name="ü" * (size // 2))
+        await asyncio.gather(*(flow.call(greet(large), f"call {n}") for n in range(calls)))
+        return ProbeResponse(service=str(calls))
