@@ -129,9 +129,7 @@ FORWARD = (RESERVE, *CREATES, HOME, TEXT, MAIL)
 FENCED = (RESERVE, *CREATES, HOME)
 """Places whose effects are undone, and so must be kept out once they are."""
 
-ACTIVATIONS = tuple(
-    _store_place(store, f"activate in {store}", "activation") for store in STORES
-)
+ACTIVATIONS = tuple(_store_place(store, f"activate in {store}", "activation") for store in STORES)
 UNDOS = (
     _store_place("postgres", "reserve e-mail", "undo"),
     *(_store_place(store, f"create in {store}", "undo") for store in STORES),

@@ -162,9 +162,7 @@ class World:
             if request.store != AUTHORITY:
                 raise Fault(Reason.REASON_COPY_DIFFERS)
             missing = user is None
-            raise Fault(
-                Reason.REASON_USER_NOT_FOUND if missing else Reason.REASON_ETAG_MISMATCH
-            )
+            raise Fault(Reason.REASON_USER_NOT_FOUND if missing else Reason.REASON_ETAG_MISMATCH)
         user.CopyFrom(request.user)
         return data.ReplaceUserResponse()
 

@@ -22,7 +22,7 @@ from nexpo.operations.v1.operations_pb2 import Progress
 ResponseT = TypeVar("ResponseT", bound=Message)
 
 TASK_AFTER = timedelta(minutes=5)
-"""How long what must be done is retried before it becomes a human's task, unless a setting says else."""
+"""How long what must be done is retried before it is a human's task, too; the setting's default."""
 
 _DERIVED_IDS = uuid.UUID("5f0c5ad6-3c0f-5c44-9a3c-6f3d6b1c9f10")
 
@@ -48,7 +48,7 @@ class Engine(Protocol):
 
     @property
     def task_after(self) -> timedelta:
-        """How long an undo, or a step after the pivot, is retried before it is a human's task, too."""
+        """How long what must be done is retried before it becomes a human's task, too."""
 
     def now(self) -> datetime:
         """The engine's clock, UTC."""

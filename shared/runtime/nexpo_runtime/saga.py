@@ -55,7 +55,9 @@ class Saga:
     is then an empty message.
     """
 
-    def __init__(self, tracker: Tracker, tasks: OperationTasks, stopping: Callable[[], bool]) -> None:
+    def __init__(
+        self, tracker: Tracker, tasks: OperationTasks, stopping: Callable[[], bool]
+    ) -> None:
         self._tracker = tracker
         self._tasks = tasks
         self._stopping = stopping
@@ -109,7 +111,9 @@ class Saga:
         """Runs a step that the operation can do without; None when it failed."""
         self._register([step])
         try:
-            return await self._tracked(step, flow.engine().call(_keyed(step), step.name))
+            return await self._tracked(
+                step, flow.engine().call(_keyed(step.do, step.name), step.name)
+            )
         except Fault as fault:
             self._tracker.skip(step.name, fault)
             return None
@@ -128,7 +132,7 @@ class Saga:
             self._groups.append(undoable)
 
     async def _do(self, step: SagaStep[ResponseT]) -> ResponseT:
-        return await self._tracked(step, self._called(step, _keyed(step)))
+        return await self._tracked(step, self._called(step, _keyed(step.do, step.name)))
 
     async def _called(self, step: SagaStep[ResponseT], call: Call[ResponseT]) -> ResponseT:
         if not self._tracker.progress.past_pivot:
@@ -158,17 +162,15 @@ class Saga:
 
     async def _undo(self, step: SagaStep[Any]) -> None:
         assert step.undo is not None
-        call = _keyed(step, step.undo() if callable(step.undo) else step.undo)
+        call = _keyed(step.undo() if callable(step.undo) else step.undo, step.name)
         self._tracker.undoing(step.name, step.target)
         await self._tasks.carried_out(step.name, f"undo {step.name}", call, OperationTask.UNDO)
         self._tracker.undone(step.name)
 
 
-def _keyed(step: SagaStep[Any], call: Call[Any] | None = None) -> Call[Any]:
-    """The step's call, or another one of it, with the step's key."""
-    call = call or step.do
+def _keyed(call: Call[ResponseT], step: str) -> Call[ResponseT]:
     fields = call.request.DESCRIPTOR.fields_by_name
     # One that is there names another step's effect: unlocking ends what locking began.
-    if "key" in fields and not call.request.key:
-        call.request.key = step_key(step.name)
+    if "key" in fields and not call.request.key:  # type: ignore[attr-defined]  # checked
+        call.request.key = step_key(step)  # type: ignore[attr-defined]  # checked above
     return call

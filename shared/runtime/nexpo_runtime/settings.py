@@ -118,7 +118,8 @@ class Settings(BaseSettings):
         default=300.0,
         gt=0,
         le=86_400,
-        description="seconds that an undo, or a step after the pivot, is retried before it is a human's task, too",
+        description="seconds that an undo, or a step after the pivot, is retried before it"
+        " becomes a human's task, too",
     )
 
     service_token: SecretStr = SecretStr(DEVELOPMENT_SERVICE_TOKEN)

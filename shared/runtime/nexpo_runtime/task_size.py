@@ -41,7 +41,7 @@ class TaskSize:
             raise Fault(
                 Reason.REASON_MESSAGE_TOO_LARGE, "A step's request is larger than it may be."
             )
-        while self._used() and self._bytes + size > TASK_LIMIT:
+        while self._used() and self._bytes + size > TASK_LIMIT:  # noqa: ASYNC110  # see below
             # A timer ends the task, and what is asked for after it belongs to the next one.
             await asyncio.sleep(0.001)
         self._bytes += size

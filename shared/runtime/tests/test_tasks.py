@@ -42,9 +42,7 @@ _CONTRACT: WorkflowContract[object] = WorkflowContract(
 
 
 def _call() -> Call[ProbeResponse]:
-    probe = Activity(
-        "sample.v1.Probe", "sample", ProbeRequest, ProbeResponse, timedelta(seconds=5)
-    )
+    probe = Activity("sample.v1.Probe", "sample", ProbeRequest, ProbeResponse, timedelta(seconds=5))
     return Call(probe, ProbeRequest())
 
 
@@ -97,7 +95,7 @@ class Scene:
             self._attempt,
             self.seen.append,
         )
-        self.ended = self.operation.start()
+        self.ended: asyncio.Task[Any] = self.operation.start()
 
     async def _attempt(self, attempt: Attempt) -> Message:
         self.attempts[attempt.name] += 1
@@ -116,7 +114,7 @@ class Scene:
 
     async def blocked(self) -> OperationTask:
         async with asyncio.timeout(3600):
-            while not self.seen or not self.now.tasks:
+            while not self.seen or not self.now.tasks:  # noqa: ASYNC110  # a virtual clock
                 await asyncio.sleep(1)
         return self.now.tasks[0]
 

@@ -209,9 +209,7 @@ class OnboardUser(Operation[OnboardUserRequest, OnboardUserResponse]):
         request.expire_time.FromDatetime(self.verification.expire_time)
         return notifications.send_verification(request)
 
-    async def _activated(
-        self, saga: Saga, stores: list[Store.ValueType], user: User
-    ) -> None:
+    async def _activated(self, saga: Saga, stores: list[Store.ValueType], user: User) -> None:
         """Makes the account active in every store; what it holds they have taken already."""
         self.running("The e-mail address is verified; activating the account.")
         created = user.etag

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from nexpo.contract import Call
 from nexpo.data.v1.data_pb2 import (
@@ -50,7 +50,7 @@ class Mend:
 
     store: Store.ValueType
     action: StoreRepair.Action.ValueType
-    call: Call[object] | None = None
+    call: Call[Any] | None = None
 
 
 @operation(RepairUserContract)
@@ -169,7 +169,7 @@ _DOING = {
 }
 
 
-def _step(saga: Saga, mend: Mend) -> SagaStep[object]:
+def _step(saga: Saga, mend: Mend) -> SagaStep[Any]:
     name = store_name(mend.store)
     assert mend.call is not None
     return saga.step(f"{_DOING[mend.action]} {name}", mend.call, target=name)
