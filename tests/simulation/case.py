@@ -26,6 +26,13 @@ DELETE_AFTER = (
     "unlock user",
 )
 
+UNDO_GROUPS = {
+    "onboard": (ONBOARD_UNDOABLE[:1], ONBOARD_UNDOABLE[1:]),
+    "update": (UPDATE_UNDOABLE[:1], UPDATE_UNDOABLE[1:]),
+    "delete": (DELETE_BEFORE,),
+}
+"""By kind of operation: which steps are done side by side, the first group first."""
+
 CANCELS = (Kind.CANCEL_BEFORE, Kind.CANCEL_AFTER)
 PASSING = tuple(k for k in Kind if k not in (*CANCELS, Kind.REFUSE, Kind.DOWN))
 """Faults that a retry outlives."""

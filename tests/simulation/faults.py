@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from google.protobuf.message import Message
 
@@ -20,6 +21,9 @@ from .world import World
 FOREVER = 10**9
 LATE_SECONDS = 90.0
 """Longer than every time-out and short retry: a late commit lands when the undo is over."""
+DOWN_SECONDS = 1200.0
+STOP_SECONDS = 0.01
+"""A call that is cancelled or has timed out needs a moment to end, as one over gRPC does."""
 
 
 class Kind(Enum):
@@ -51,6 +55,20 @@ class Planned:
         return f"operation {self.operation}: '{self.call}' {what} (attempt {self.attempt})"
 
 
+class Moment(NamedTuple):
+    """An attempt that begins or ends, as its operation sees it.
+
+    Attributes:
+        time: Seconds on the case's clock.
+        call: Which call.
+        begins: Whether it begins; otherwise it has ended, in whatever way.
+    """
+
+    time: float
+    call: str
+    begins: bool
+
+
 class Injector:
     """Makes attempts against the world, with the planned faults.
 
@@ -59,6 +77,10 @@ class Injector:
         planned: The faults.
         index: Number of an operation, by workflow id.
         cancel: Cancels an operation, by workflow id.
+
+    Attributes:
+        hit: How often each (call, fault) happened.
+        course: What was attempted, in order, by workflow id.
     """
 
     def __init__(
@@ -79,13 +101,26 @@ class Injector:
         self._in_flight: set[asyncio.Future[bool]] = set()
         self._late: set[asyncio.Task[None]] = set()
         self.hit: Counter[tuple[str, str]] = Counter()
+        self.course: defaultdict[str, list[Moment]] = defaultdict(list)
 
     async def __call__(self, attempt: Attempt) -> Message:
         """One attempt, as the engine asks for it. Raises: Fault."""
+        clock, course = asyncio.get_running_loop().time, self.course[attempt.workflow_id]
+        course.append(Moment(clock(), attempt.name, begins=True))
+        try:
+            return await self._attempted(attempt)
+        except asyncio.CancelledError:
+            await asyncio.sleep(STOP_SECONDS)
+            raise
+        finally:
+            course.append(Moment(clock(), attempt.name, begins=False))
+
+    async def _attempted(self, attempt: Attempt) -> Message:
         operation = self._index(attempt.workflow_id)
         place = (operation, attempt.name)
         kind = self._lasting.get(place) or self._faults.get((*place, attempt.number))
-        await self._on_the_way()
+        if kind is not Kind.REFUSE:  # A refusal comes while what is done beside it is under way.
+            await self._on_the_way()
         if kind is None:
             return self._world.apply(attempt.call.request)
         self.hit[attempt.name, kind.name] += 1
@@ -147,7 +182,7 @@ class Injector:
     def _down(self, operation: int, attempt: Attempt) -> Message:
         place = (operation, attempt.name)
         now = asyncio.get_running_loop().time()
-        if now < self._down_until.setdefault(place, now + 1200):
+        if now < self._down_until.setdefault(place, now + DOWN_SECONDS):
             raise Fault(Reason.REASON_STORE_UNAVAILABLE)
         return self._world.apply(attempt.call.request)
 
