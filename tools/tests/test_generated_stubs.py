@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from nexpo_tools.generate import ROOT
+
 PRELUDE = """
 from __future__ import annotations
 from nexpo.contract import Call, Retry, WorkflowContract
@@ -65,7 +67,10 @@ def types_of(generated: Path, tmp_path: Path, code: str) -> str:
             "--config-file=",
             *("--cache-dir", str(generated / "mypy-cache"), str(program)),
         ],
-        env={**os.environ, "MYPYPATH": f"{contracts / 'typings'}:{contracts}"},
+        env={
+            **os.environ,
+            "MYPYPATH": f"{contracts / 'typings'}:{contracts}:{ROOT / 'shared/contracts'}",
+        },
         cwd=tmp_path,
         capture_output=True,
         text=True,
