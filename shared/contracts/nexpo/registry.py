@@ -107,22 +107,6 @@ def result_type(method: MethodDescriptor) -> Descriptor:
         return descriptor_pool.Default().FindMessageTypeByName(name)
 
 
-def start_of(method: MethodDescriptor) -> MethodDescriptor | None:
-    """The start RPC whose operation an update, signal or query reaches.
-
-    Returns:
-        The start RPC, or None when the method reaches every operation.
-
-    Raises:
-        KeyError: The method is no update, signal or query.
-    """
-    option = rule(method)
-    kind = option.WhichOneof("kind")
-    names = {"update": option.update.of, "signal": option.signal.of, "query": option.query.of}
-    name = names[kind or ""]
-    return None if name == "*" else method.containing_service.methods_by_name[name]
-
-
 def sensitive(field: FieldDescriptor) -> options_pb2.Sensitive.ValueType:
     """How a field's value is protected."""
     return field.GetOptions().Extensions[options_pb2.sensitive]
