@@ -118,7 +118,8 @@ class Injector:
     async def _attempted(self, attempt: Attempt) -> Message:
         operation = self._index(attempt.workflow_id)
         place = (operation, attempt.name)
-        kind = self._lasting.get(place) or self._faults.get((*place, attempt.number))
+        lasting = self._lasting.get((operation, _unretried(attempt.name)))
+        kind = lasting or self._faults.get((*place, attempt.number))
         if kind is not Kind.REFUSE:  # A refusal comes while what is done beside it is under way.
             await self._on_the_way()
         if kind is None:
@@ -180,7 +181,7 @@ class Injector:
                 return await _never()
 
     def _down(self, operation: int, attempt: Attempt) -> Message:
-        place = (operation, attempt.name)
+        place = (operation, _unretried(attempt.name))
         now = asyncio.get_running_loop().time()
         if now < self._down_until.setdefault(place, now + DOWN_SECONDS):
             raise Fault(Reason.REASON_STORE_UNAVAILABLE)
@@ -197,6 +198,11 @@ class Injector:
         await asyncio.sleep(after)
         with contextlib.suppress(Fault):  # Nobody waits for the answer any more.
             self._world.apply(request)
+
+
+def _unretried(call: str) -> str:
+    """ "undo lock user" of "undo lock user, retry 1", which a human asked for."""
+    return call.partition(", retry ")[0]
 
 
 def _resolve(arrived: asyncio.Future[bool], value: bool) -> None:

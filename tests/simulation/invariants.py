@@ -12,8 +12,8 @@ from .faults import DOWN_SECONDS
 from .run import Ended, Outcome
 from .world import AUTHORITY, STORES, World
 
-SOON_SECONDS = 600.0
-"""Longer than every time-out and pause of a few attempts, and than the deadline of a change."""
+SOON_SECONDS = 1200.0
+"""Longer than three attempts of the longest call, and than the deadline of a change."""
 PERSON_SECONDS = 24 * 3600.0
 """How long an onboarding waits for its person."""
 
