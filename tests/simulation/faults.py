@@ -8,7 +8,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
 
 from google.protobuf.message import Message
 
@@ -55,18 +54,9 @@ class Planned:
         return f"operation {self.operation}: '{self.call}' {what} (attempt {self.attempt})"
 
 
-class Moment(NamedTuple):
-    """An attempt that begins or ends, as its operation sees it.
-
-    Attributes:
-        time: Seconds on the case's clock.
-        call: Which call.
-        begins: Whether it begins; otherwise it has ended, in whatever way.
-    """
-
-    time: float
-    call: str
-    begins: bool
+Moment = tuple[float, str, bool]
+"""When, on the case's clock, which call, and whether an attempt of it begins or has ended, in
+whatever way, as its operation sees it."""
 
 
 class Injector:
@@ -94,6 +84,7 @@ class Injector:
         self._index = index
         self._cancel = cancel
         self._faults = {(p.operation, p.call, p.attempt): Kind[p.kind] for p in planned}
+        self._struck = {p.operation for p in planned}
         self._lasting = {
             (p.operation, p.call): Kind[p.kind] for p in planned if p.kind in ("REFUSE", "DOWN")
         }
@@ -105,36 +96,35 @@ class Injector:
 
     async def __call__(self, attempt: Attempt) -> Message:
         """One attempt, as the engine asks for it. Raises: Fault."""
-        clock, course = asyncio.get_running_loop().time, self.course[attempt.workflow_id]
-        course.append(Moment(clock(), attempt.name, begins=True))
+        loop, course = asyncio.get_running_loop(), self.course[attempt.workflow_id]
+        course.append((loop.time(), attempt.name, True))
+        operation = self._index(attempt.workflow_id)
+        kind = self._planned(operation, attempt) if operation in self._struck else None
         try:
-            return await self._attempted(attempt)
+            # A refusal comes while what is done beside it is under way.
+            if kind is not Kind.REFUSE:
+                await self._on_the_way(loop)
+            if kind is None:
+                return self._world.apply(attempt.call.request)
+            self.hit[attempt.name, kind.name] += 1
+            return await self._faulty(kind, operation, attempt)
         except asyncio.CancelledError:
             await asyncio.sleep(STOP_SECONDS)
             raise
         finally:
-            course.append(Moment(clock(), attempt.name, begins=False))
+            course.append((loop.time(), attempt.name, False))
 
-    async def _attempted(self, attempt: Attempt) -> Message:
-        operation = self._index(attempt.workflow_id)
-        place = (operation, attempt.name)
+    def _planned(self, operation: int, attempt: Attempt) -> Kind | None:
         lasting = self._lasting.get((operation, _unretried(attempt.name)))
-        kind = lasting or self._faults.get((*place, attempt.number))
-        if kind is not Kind.REFUSE:  # A refusal comes while what is done beside it is under way.
-            await self._on_the_way()
-        if kind is None:
-            return self._world.apply(attempt.call.request)
-        self.hit[attempt.name, kind.name] += 1
-        return await self._faulty(kind, operation, attempt)
+        return lasting or self._faults.get((operation, attempt.name, attempt.number))
 
     async def settle(self) -> None:
         """Waits until every late commit has landed."""
         while self._late:
             await asyncio.gather(*self._late)
 
-    async def _on_the_way(self) -> None:
+    async def _on_the_way(self, loop: asyncio.AbstractEventLoop) -> None:
         """The request travels; a restart of the workers kills it on its way."""
-        loop = asyncio.get_running_loop()
         arrived: asyncio.Future[bool] = loop.create_future()
         self._in_flight.add(arrived)
         loop.call_later(0.005, _resolve, arrived, True)

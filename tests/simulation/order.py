@@ -14,7 +14,7 @@ _UNDO = "undo "
 
 def violations(ended: Ended, course: Sequence[Moment]) -> Iterator[str]:
     """The broken promises of one operation's order; cheap where nothing was undone."""
-    undos = [moment for moment in course if moment.begins and moment.call.startswith(_UNDO)]
+    undos = [(time, call) for time, call, begins in course if begins and call.startswith(_UNDO)]
     if not undos:
         return
     if ended.progress.past_pivot:
@@ -31,38 +31,36 @@ def _stopped(course: Sequence[Moment]) -> Iterator[str]:
     """Nothing is done any more once the undo begins."""
     under_way: Counter[str] = Counter()
     undoing = ""
-    for moment in course:
-        if moment.call.startswith(_UNDO):
-            if moment.begins and not undoing:
-                undoing = moment.call
-                yield from (f"'{undoing}' began during '{call}'" for call in +under_way)
+    for _, call, begins in course:
+        if call.startswith(_UNDO):
+            if begins and not undoing:
+                undoing = call
+                yield from (f"'{undoing}' began during '{other}'" for other in +under_way)
             continue
-        under_way[moment.call] += 1 if moment.begins else -1
-        if undoing and moment.begins:
-            yield f"'{moment.call}' began after '{undoing}'"
+        under_way[call] += 1 if begins else -1
+        if undoing and begins:
+            yield f"'{call}' began after '{undoing}'"
 
 
 def _last_in_first_out(kind: str, course: Sequence[Moment]) -> Iterator[str]:
     """A group's undos are over before those of an earlier group begin."""
     under_way: Counter[int] = Counter()
     reached = len(UNDO_GROUPS[kind])
-    for moment in course:
-        if not moment.call.startswith(_UNDO):
+    for _, call, begins in course:
+        if not call.startswith(_UNDO):
             continue
-        group = _group(kind, moment.call)
-        under_way[group] += 1 if moment.begins else -1
-        if moment.begins and (
-            group > reached or any(under_way[g] for g in under_way if g != group)
-        ):
-            yield f"'{moment.call}' began out of order"
+        group = _group(kind, call)
+        under_way[group] += 1 if begins else -1
+        if begins and (group > reached or any(under_way[g] for g in under_way if g != group)):
+            yield f"'{call}' began out of order"
         reached = min(reached, group)
 
 
-def _whole(ended: Ended, undos: Sequence[Moment]) -> Iterator[str]:
+def _whole(ended: Ended, undos: Sequence[tuple[float, str]]) -> Iterator[str]:
     """A group's undos begin together and none is forgotten, also of a step that never began."""
     began: dict[str, float] = {}
-    for moment in undos:
-        began.setdefault(_step(moment.call), moment.time)
+    for time, call in undos:
+        began.setdefault(_step(call), time)
     for group in UNDO_GROUPS[ended.kind]:
         times = {began.get(step) for step in group}
         if times != {None} and len(times) > 1:

@@ -61,6 +61,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         self._virtual_clock = _Clock()
         self._virtual_start = start
+        self._virtual_now = (0.0, start)
         super().__init__(self._virtual_clock)
 
     def time(self) -> float:
@@ -69,7 +70,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def now(self) -> datetime:
         """The virtual time of day, UTC, whole microseconds."""
-        return self._virtual_start + timedelta(microseconds=round(self.time() * 1e6))
+        seconds = self._virtual_clock.seconds
+        if self._virtual_now[0] != seconds:  # Asked many times between two jumps of the clock.
+            moment = self._virtual_start + timedelta(microseconds=round(seconds * 1e6))
+            self._virtual_now = (seconds, moment)
+        return self._virtual_now[1]
 
     def allow(self, duration: timedelta, turns: int) -> None:
         """Bounds what happens from now on; beyond it the loop raises Endless.
