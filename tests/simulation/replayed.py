@@ -29,12 +29,6 @@ class ReplayedOperation(LocalOperation):
                 if state is not None:
                     _restore(vars(self.instance)[name], state)
 
-    def drop(self) -> None:
-        """Ends it as a lost process would: nothing is undone."""
-        self._cancel_requested = False
-        if self._main is not None:
-            self._main.cancel()
-
 
 def _state(value: object) -> dict[str, Any] | None:
     """Plain data of an object that the author made; None for the runtime's own."""

@@ -135,6 +135,21 @@ class Course:
             self.under_way.remove(attempt.name)
         return ProbeResponse()
 
+    def run_and_drop(self, cancel_after: float, drop_after: float) -> bool:
+        """Cancels the trip and drops it later; whether it was over a second after that."""
+        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+            return runner.run(self._dropped(cancel_after, drop_after))
+
+    async def _dropped(self, cancel_after: float, drop_after: float) -> bool:
+        task = self.trip.start()
+        await asyncio.sleep(cancel_after)
+        self.trip.cancel()
+        await asyncio.sleep(drop_after)
+        assert not task.done()
+        self.trip.drop()
+        done, _ = await asyncio.wait([task], timeout=1)
+        return bool(done)
+
     def _report(self, progress: Progress) -> None:
         self.progress = progress
 
@@ -209,3 +224,14 @@ def test_an_undo_whose_call_the_engine_ends_is_called_again() -> None:
     assert {"undo seat", "undo room", "undo car"} < set(course.names())
     assert {s for n, s in course.states().items() if n in ("seat", "room", "car")} == {Step.UNDONE}
     assert course.progress.state == Progress.FAILED
+
+
+def test_what_is_dropped_ends_at_once_also_while_it_undoes() -> None:
+    def world(attempt: Attempt) -> object:
+        if attempt.name == "pay":
+            return 100
+        return REFUSED if attempt.name == "undo car" else None
+
+    course = Course(world)
+    assert course.run_and_drop(cancel_after=5, drop_after=3600)
+    assert course.progress.state == Progress.UNDO_BLOCKED
