@@ -21,6 +21,7 @@ FOREVER = 10**9
 LATE_SECONDS = 90.0
 """Longer than every time-out and short retry: a late commit lands when the undo is over."""
 DOWN_SECONDS = 1200.0
+_LASTING = ("REFUSE", "DOWN", "CONTENT")
 STOP_SECONDS = 0.01
 """A call that is cancelled or has timed out needs a moment to end, as one over gRPC does."""
 
@@ -38,6 +39,7 @@ class Kind(Enum):
     CANCEL_BEFORE = "the operation is cancelled before the effect"
     CANCEL_AFTER = "the operation is cancelled after the effect"
     RESTART = "every worker dies with what it has in flight"
+    CONTENT = "refuses for ever what is new in its content"
 
 
 @dataclass(frozen=True, order=True)
@@ -85,9 +87,9 @@ class Injector:
         self._cancel = cancel
         self._faults = {(p.operation, p.call, p.attempt): Kind[p.kind] for p in planned}
         self._struck = {p.operation for p in planned}
-        self._lasting = {
-            (p.operation, p.call): Kind[p.kind] for p in planned if p.kind in ("REFUSE", "DOWN")
-        }
+        self._lasting = {(p.operation, p.call): Kind[p.kind] for p in planned if p.kind in _LASTING}
+        if any(p.kind == "CONTENT" for p in planned):
+            world.remember_content()
         self._down_until: dict[tuple[int, str], float] = {}
         self._in_flight: set[asyncio.Future[bool]] = set()
         self._late: set[asyncio.Task[None]] = set()
@@ -144,6 +146,9 @@ class Injector:
                 raise Fault(Reason.REASON_STORE_UNAVAILABLE)
             case Kind.DOWN:
                 return self._down(operation, attempt)
+            case Kind.CONTENT:
+                self._world.refuse_new_content(request)
+                return self._world.apply(request)
             case Kind.LOSE_REPLY:
                 self._world.apply(request)
                 raise Fault(Reason.REASON_STORE_UNAVAILABLE)

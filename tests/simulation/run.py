@@ -17,6 +17,7 @@ from nexpo.operations.v1.operations_pb2 import Progress, RetryOperationTaskReque
 from nexpo.users.v1.users_pb2 import (
     DeleteUserRequest,
     OnboardUserRequest,
+    Profile,
     ResendVerificationRequest,
     UpdateUserRequest,
     VerifyEmailRequest,
@@ -146,6 +147,7 @@ class Run:
             display_name="Ada",
             password="hashed",
             request_id=f"r{index}",
+            profile=Profile(locale="en", plan="pro"),
         )
         for _ in range(person.duplicates):
             workflow_id = self._start(self._onboard, "onboard", index, f"r{index}", request)

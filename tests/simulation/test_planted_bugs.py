@@ -238,3 +238,19 @@ def test_a_case_that_does_not_end_is_given_up_and_told_how_to_replay() -> None:
     assert "UpdateUser" in campaign.failure()
     assert "does not end" in campaign.failure()
     assert campaign.failure().endswith(f"replay: make simulate SEED=7 CASE={number}")
+
+
+class ProfileAfterThePivot(Injector):
+    """Lets the activation bring what no store has accepted before."""
+
+    async def __call__(self, attempt: Attempt) -> Message:
+        request: Any = attempt.call.request  # The attempt's own copy.
+        if attempt.name.startswith("activate"):
+            request.user.profile.plan = "new"
+        return await super().__call__(attempt)
+
+
+def test_new_content_after_the_pivot_is_caught() -> None:
+    case, broken = caught(lambda case: Run(case, injector=ProfileAfterThePivot))
+    assert any(fault.kind == "CONTENT" for fault in case.faults)
+    assert any("OnboardUser" in promise and "does not end" in promise for promise in broken)
