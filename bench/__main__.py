@@ -16,17 +16,17 @@ import json
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import uvloop
 
 from . import footprint, gateway_cost, onboarding, watching
-from .bars import Bar
+from .bars import Bar, Figure, Measurement
 from .machine import ROOT, facts
 from .rig import WORK
 
-Part = Callable[[], Awaitable[tuple[list[Bar], dict[str, object]]]]
+Part = Callable[[], Awaitable[tuple[Sequence[Figure], dict[str, object]]]]
 
 PARTS = ("gateway", "onboarding", "watch", "footprint")
 
@@ -41,7 +41,7 @@ async def measure(arguments: argparse.Namespace) -> list[Bar]:
         print(f"{name} ...", flush=True)
         about, began = facts(), time.monotonic()
         found, raw = await parts[name]()
-        bars += found
+        bars += [figure for figure in found if isinstance(figure, Bar)]
         about |= {
             "command": " ".join(["python -m bench", *sys.argv[1:]]),
             "quick": arguments.quick,
@@ -49,10 +49,10 @@ async def measure(arguments: argparse.Namespace) -> list[Bar]:
             "seconds": round(time.monotonic() - began, 1),
         }
         _write(out, name, about, found, raw)
-        for bar in found:
-            print(f"  {bar}", flush=True)
-            if bar.note:
-                print(f"            {bar.note}", flush=True)
+        for figure in found:
+            print(f"  {figure}", flush=True)
+            if figure.note:
+                print(f"            {figure.note}", flush=True)
     return bars
 
 
@@ -79,11 +79,20 @@ def _quick() -> dict[str, Part]:
 
 
 def _write(
-    out: Path, name: str, about: dict[str, object], bars: list[Bar], raw: dict[str, object]
+    out: Path,
+    name: str,
+    about: dict[str, object],
+    figures: Sequence[Figure],
+    raw: dict[str, object],
 ) -> None:
     """Puts a part's figures, with where and when they are from, into the file."""
     kept: dict[str, object] = json.loads(out.read_text()) if out.exists() else {}
-    kept[name] = {**about, "bars": [bar.as_dict() for bar in bars], "raw": raw}
+    kept[name] = {
+        **about,
+        "bars": [bar.as_dict() for bar in figures if isinstance(bar, Bar)],
+        "measurements": [one.as_dict() for one in figures if isinstance(one, Measurement)],
+        "raw": raw,
+    }
     out.write_text(json.dumps(kept, indent=1))
 
 

@@ -1,11 +1,11 @@
-"""Bars: what a figure must reach, and whether it did."""
+"""Bars: what a figure must reach, and whether it did. Measurements: what has no bar."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-Verdict = Literal["met", "explained", "missed"]
+Verdict = Literal["met", "missed"]
 
 TOLERANCE = 0.05
 """Throughput of a shared machine may be so much under its bar."""
@@ -13,7 +13,7 @@ TOLERANCE = 0.05
 
 @dataclass(frozen=True)
 class Bar:
-    """One promise and what was measured.
+    """One promise and what was measured; a run that misses it ends with an error.
 
     Attributes:
         name: What is promised.
@@ -22,7 +22,6 @@ class Bar:
         sense: Whether the value must stay "at most" or be "at least" the limit.
         unit: Of both.
         note: What a reader must know to understand the value.
-        explained: Where the figures are that account for a miss, for a bar that allows it.
     """
 
     name: str
@@ -31,23 +30,46 @@ class Bar:
     sense: Literal["at most", "at least"]
     unit: str = ""
     note: str = ""
-    explained: str = ""
 
     @property
     def verdict(self) -> Verdict:
-        """Met; missed; or missed and accounted for."""
+        """Met or missed."""
         met = self.value <= self.limit if self.sense == "at most" else self.value >= self.limit
-        if met:
-            return "met"
-        return "explained" if self.explained else "missed"
+        return "met" if met else "missed"
 
     def __str__(self) -> str:
-        line = (
+        return (
             f"{self.verdict.upper():9} {self.name}: {self.value:.3g}{self.unit}"
             f" ({self.sense} {self.limit:.3g}{self.unit})"
         )
-        return line + (f"; {self.explained}" if self.verdict == "explained" else "")
 
     def as_dict(self) -> dict[str, object]:
         """For the raw figures."""
         return {**asdict(self), "verdict": self.verdict}
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A figure that is shown for orientation: nothing is promised of it.
+
+    Attributes:
+        name: What was measured.
+        value: The figure.
+        unit: Of the figure.
+        note: What a reader must know to understand the value.
+    """
+
+    name: str
+    value: float
+    unit: str = ""
+    note: str = ""
+
+    def __str__(self) -> str:
+        return f"{'':9} {self.name}: {self.value:.3g}{self.unit}"
+
+    def as_dict(self) -> dict[str, object]:
+        """For the raw figures."""
+        return asdict(self)
+
+
+Figure = Bar | Measurement

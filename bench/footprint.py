@@ -115,7 +115,7 @@ async def measure(load: Load) -> tuple[list[Bar], dict[str, object]]:
         "calls_repeated": repeated.__dict__,
         "growth_mib_over_5000": {name: round(trace.growth(name), 2) for name in SERVICES},
     }
-    return _bars(imports, ready, idle, trace), raw
+    return _bars(imports, ready, idle, trace, load), raw
 
 
 def _import_seconds(service: str, repeats: int) -> list[list[float]]:
@@ -173,6 +173,7 @@ def _bars(
     ready: list[float],
     idle: Mapping[str, float],
     trace: Trace,
+    load: Load,
 ) -> list[Bar]:
     # An import does nothing but compute: its CPU is what it takes where nobody else computes.
     taken = {name: median(cpu for cpu, _ in runs) for name, runs in imports.items()}
@@ -193,6 +194,13 @@ def _bars(
         *(
             Bar(f"idle memory of {name}", value, _IDLE_MIB[name], "at most", " MiB")
             for name, value in idle.items()
+        ),
+        # A machine so slow that nothing can be said of growth has not shown that there is none.
+        Bar(
+            "onboardings over which memory was watched",
+            done,
+            min(_FEWEST, load.onboardings),
+            "at least",
         ),
         *(
             Bar(

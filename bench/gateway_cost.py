@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from google.longrunning import operations_pb2
@@ -20,7 +20,7 @@ from nexpo_runtime.tenant import acting_for
 
 from .bare.echo import BARE_QUEUE, BARE_TYPE
 from .bare.polling import bare_client
-from .bars import TOLERANCE, Bar
+from .bars import TOLERANCE, Bar, Figure, Measurement
 from .echo.contract import PACKAGE, QUEUE, kind, text_of
 from .echo.gateway import HOSTS
 from .measure import Batch, Call, drive
@@ -60,15 +60,15 @@ class Load:
     at_once: int = 24
 
 
-async def measure(pairs: int, load: Load) -> tuple[list[Bar], dict[str, object]]:
-    """Runs the pairs; returns the bars and the raw figures."""
+async def measure(pairs: int, load: Load) -> tuple[list[Figure], dict[str, object]]:
+    """Runs the pairs; returns bars, measurements and the raw figures."""
 
     found = await side_by_side(pairs, lambda: _ours(load), lambda: _bare(load))
     least = found.pop(_LEAST).bare
     raw: dict[str, object] = {phase: both.as_dict() for phase, both in found.items()}
     raw[_LEAST] = [batch.as_dict() for batch in least]
     raw["load"] = {**load.__dict__, "text_bytes": len(_TEXT)}
-    return _bars(found), raw
+    return [*_bars(found), _shown_costs(found["start"].bare, least)], raw
 
 
 async def _ours(load: Load) -> Steps:
@@ -218,6 +218,15 @@ def _bars(found: dict[str, Pairs]) -> list[Bar]:
     times = found["sequential"].ratio(lambda batch: batch.percentile(50))
     name = "one-activity operation through the gateway, sequential: time over bare"
     return [*bars, Bar(name, times, 1.2, "at most", note="ratio of the medians of each pair")]
+
+
+def _shown_costs(bare: Sequence[Batch], least: Sequence[Batch]) -> Measurement:
+    return Measurement(
+        "bare start without the progress and search attributes that Get, Watch and List show",
+        typical(least, _cpu),
+        " ms",
+        f"CPU of a start; {typical(bare, _cpu):.2f} ms with them, as in both arms",
+    )
 
 
 def _cpu(batch: Batch) -> float:

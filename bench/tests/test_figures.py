@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import xml.etree.ElementTree as ElementTree
 from collections.abc import AsyncGenerator
+from pathlib import Path
 
 import pytest
 
 from bench import charts
+from bench.__main__ import _write
 from bench.alone import _Hide
-from bench.bars import Bar
-from bench.footprint import Trace
+from bench.bars import Bar, Figure, Measurement
+from bench.footprint import Load, Trace, _bars
 from bench.measure import Batch, drive, percentile
 from bench.pairs import Phases, interleaved, side_by_side
+from bench.report import _section
+from nexpo_dev.stack import SERVICES
 
 
 def batch(rate: float, cpu: float) -> Batch:
@@ -125,8 +130,35 @@ def test_a_bar_is_met_at_its_limit_and_missed_beyond() -> None:
     assert Bar("cpu", 1.2, 1.2, "at most").verdict == "met"
     assert Bar("cpu", 1.3, 1.2, "at most").verdict == "missed"
     assert Bar("rate", 0.8, 0.9, "at least").verdict == "missed"
-    assert Bar("rate", 0.8, 0.9, "at least", explained="by process").verdict == "explained"
     assert Bar("rate", float("nan"), 0.9, "at least").verdict == "missed"
+
+
+def test_what_has_no_limit_is_written_and_shown_apart_from_the_bars(tmp_path: Path) -> None:
+    out = tmp_path / "bench.json"
+    figures: list[Figure] = [
+        Bar("cpu", 1.3, 1.2, "at most"),
+        Measurement("time", 7.5, " ms", "of one run"),
+    ]
+
+    _write(out, "watch", {}, figures, {})
+
+    written = json.loads(out.read_text())["watch"]
+    assert [(bar["name"], bar["verdict"]) for bar in written["bars"]] == [("cpu", "missed")]
+    assert [one["name"] for one in written["measurements"]] == ["time"]
+    page = "\n".join(_section("watch", written, {}))
+    assert "| cpu | 1.3 | at most 1.2 | missed |" in page
+    assert "| time | 7.5 ms | of one run |" in page
+
+
+def test_growth_that_was_watched_for_too_short_is_missed_and_not_left_out() -> None:
+    trace = Trace(done=[0, 100], mib={name: [50.0, 50.0] for name in SERVICES})
+    trace.latencies_ms = [1.0]
+    imports = {name: [[0.1, 0.1]] for name in SERVICES}
+    idle = dict.fromkeys(SERVICES, 1.0)
+    bars = _bars(imports, [0.1], idle, trace, Load(onboardings=5000))
+    assert [bar.name for bar in bars if bar.verdict == "missed"] == [
+        "onboardings over which memory was watched"
+    ]
 
 
 def test_growth_is_that_of_the_run_after_its_warm_up() -> None:

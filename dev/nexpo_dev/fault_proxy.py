@@ -25,7 +25,7 @@ _CHUNK = 65536
 
 @dataclass(frozen=True)
 class _Fault:
-    kind: Literal["none", "cut", "delay", "hold requests", "hold replies", "reset replies"]
+    kind: Literal["none", "cut", "delay", "hold replies", "reset replies"]
     seconds: float = 0.0
     to: bytes = b""
     containing: bytes = b""
@@ -64,10 +64,6 @@ class FaultProxy:
     def delay(self, seconds: float) -> None:
         """Pass every piece of data on so many seconds late, each way."""
         self._set(_Fault("delay", seconds=seconds))
-
-    def hold_requests(self) -> None:
-        """Take what clients send and keep it: the server seems to have fallen silent."""
-        self._set(_Fault("hold requests"))
 
     def hold_replies(self, *, to: bytes = b"", containing: bytes = b"") -> None:
         """Pass requests on, but keep the replies: the effect happens, its report does not come.
@@ -189,8 +185,6 @@ class _Connection:
             fault = self._proxy.fault
             if fault.kind == "delay":
                 await asyncio.sleep(fault.seconds)
-            elif fault.kind == "hold requests":
-                await self._proxy.hold(fault)
             elif fault.to in seen + data:
                 self._asked = fault
             seen = data[-100:]

@@ -111,16 +111,6 @@ async def test_only_a_reply_with_chosen_content_is_held(proxy: FaultProxy) -> No
         await client.ask(b"two", within=NEVER)
 
 
-async def test_held_requests_do_not_reach_the_server_until_healed(proxy: FaultProxy) -> None:
-    client = await Client.connect(proxy)
-    proxy.hold_requests()
-    with pytest.raises(TimeoutError):
-        await client.ask(b"one", within=NEVER)
-    assert proxy.received == []  # type: ignore[attr-defined]  # see the fixture
-    proxy.heal()
-    assert await client.read() == b"re: one"
-
-
 async def test_a_reply_breaks_off_half_way(proxy: FaultProxy) -> None:
     client = await Client.connect(proxy)
     proxy.reset_replies(to=b"COMMIT")

@@ -105,6 +105,9 @@ def folder_of_nobody() -> Iterator[Path]:
 async def test_servers_start_as_an_ordinary_user_too(folder_of_nobody: Path) -> None:
     parent = start(folder_of_nobody / "a folder", user=NOBODY)
     below = await all_below(parent)
+    assert len(below) > len(KINDS)
+    owners = {os.stat(f"/proc/{pid}").st_uid for pid in below}
+    assert owners == {NOBODY}
     parent.kill()
     await asyncio.to_thread(parent.wait, 30)
     await gone(below)

@@ -31,11 +31,12 @@ def folder(tmp_path: Path) -> Path:
 
 async def restart(server: servers.Server) -> None:
     """SIGKILL, then start: it must be the same server at the same place."""
-    before = server.url
+    before, process = server.url, server.pid
     await server.kill()
     assert not server.running
     await server.start()
     assert server.url == before
+    assert server.pid != process
 
 
 async def test_postgres_keeps_what_it_committed_when_killed(folder: Path) -> None:

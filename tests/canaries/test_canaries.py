@@ -244,6 +244,7 @@ async def test_no_trace_has_it(played: Canaries, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ALLOWED)
 async def test_no_metric_has_it(played: Canaries, kind: str) -> None:
+    assert set(played.metrics) == {*_SERVICES, "temporal"}
     assert all(b"nexpo" in metrics or b"temporal" in metrics for metrics in played.metrics.values())
     for service, metrics in played.metrics.items():
         assert not [text for text in played.texts[kind] if found_in(metrics, text)], service

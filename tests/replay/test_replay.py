@@ -66,7 +66,9 @@ def test_every_recording_is_of_a_workflow_that_exists() -> None:
 
 
 def test_encrypted_histories_are_among_them() -> None:
-    for recorded in of("CheckHealth"):
+    encrypted = of("CheckHealth")
+    assert len(encrypted) > 1
+    for recorded in encrypted:
         started = recorded.history.events[0].workflow_execution_started_event_attributes
         assert started.input.payloads[0].metadata["encoding"] == ENCODING
 

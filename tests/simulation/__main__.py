@@ -28,10 +28,10 @@ def main(arguments: list[str]) -> int:
     campaign.run_on_all_cores(options.runs)
     _report(campaign, options.seed)
     if campaign.failed is not None:
-        print(f"seed {options.seed}: a promise was broken; shrunk to\n{shrunk(campaign.failed)}")
-        print("\n".join(violations_of(shrunk(campaign.failed))))
-        number = campaign.failed.seed.partition("/")[2]
-        print(f"replay: make simulate SEED={options.seed} CASE={number}")
+        print(f"seed {options.seed}: a promise was broken\n{campaign.failure()}")
+        fewest = shrunk(campaign.failed)
+        print(f"shrunk to {fewest}")
+        print("\n".join(violations_of(fewest)))
         return 1
     for call, kind in campaign.missing():
         print(f"not covered: '{call}' {kind}")

@@ -3,29 +3,57 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from datetime import timedelta
 from typing import Any
 
-from nexpo_runtime.virtual_time import VirtualTimeLoop
+from nexpo_runtime.virtual_time import Stuck, VirtualTimeLoop
 
 from .case import Case, coverage_targets, make_case
 from .invariants import violations
-from .run import Run
+from .run import Outcome, Run
 
 RUNS_PER_CLOCK = 200
 """A clock that shows centuries has no room for milliseconds."""
 
+ALLOWED = timedelta(hours=36)
+"""For one case; a person has a day to verify, and then everything is undone."""
+TURNS = 100_000
+"""Of the loop, for one case; a case needs some hundreds."""
+
 MakeRun = Callable[[Case], Run]
+
+
+@contextlib.contextmanager
+def clock() -> Iterator[VirtualTimeLoop]:
+    """A virtual clock; what a run that was given up leaves on it is ended with it."""
+    with contextlib.suppress(Stuck), asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, VirtualTimeLoop)
+        yield loop
+
+
+def simulated(run: Run, clock: VirtualTimeLoop) -> Outcome:
+    """The run's outcome, also of one that does not end: it is given up in bounded time."""
+    clock.allow(ALLOWED, TURNS)
+    try:
+        # Not Runner.run: to mind Ctrl-C it describes its task in words, case by case.
+        return clock.run_until_complete(run.outcome())
+    except Stuck as why:
+        clock.allow(ALLOWED, TURNS)
+        clock.set_exception_handler(lambda loop, context: None)
+        return run.unfinished(why)
 
 
 def violations_of(case: Case, make_run: MakeRun = Run) -> list[str]:
     """Runs one case on a clock of its own; the promises that it broke."""
-    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        return violations(runner.run(make_run(case).outcome()))
+    with clock() as own:
+        return violations(simulated(make_run(case), own))
 
 
 def shrunk(case: Case, make_run: MakeRun = Run) -> Case:
@@ -40,11 +68,18 @@ def shrunk(case: Case, make_run: MakeRun = Run) -> Case:
     return case
 
 
+def told(case: Case, broken: list[str]) -> str:
+    """A case that failed, what it broke, and the command that plays it again."""
+    seed, _, number = case.seed.partition("/")
+    return "\n".join([str(case), *broken, f"replay: make simulate SEED={seed} CASE={number}"])
+
+
 class Campaign:
     """Runs the cases of a seed until one fails.
 
     Attributes:
         failed: The first case that broke a promise, or None.
+        broken: Which promises it broke.
         hit: How often each (call, fault) happened.
         fenced: How many effects landed after their undo and were kept out.
     """
@@ -52,6 +87,7 @@ class Campaign:
     def __init__(self, seed: int, make_run: MakeRun = Run) -> None:
         self.targets = coverage_targets()
         self.failed: Case | None = None
+        self.broken: list[str] = []
         self.hit: Counter[tuple[str, str]] = Counter()
         self.runs = 0
         self.operations = 0
@@ -65,10 +101,10 @@ class Campaign:
         """Runs so many cases from number `first` on, or up to the first that fails."""
         began = time.perf_counter()
         for start in range(first, first + runs, RUNS_PER_CLOCK):
-            with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+            with clock() as shared:
                 for number in range(start, min(start + RUNS_PER_CLOCK, first + runs)):
                     if self.failed is None:
-                        self._run_one(runner, number)
+                        self._run_one(shared, number)
         self.seconds = time.perf_counter() - began
 
     def run_on_all_cores(self, runs: int) -> None:
@@ -83,17 +119,17 @@ class Campaign:
         self.seconds = time.perf_counter() - began
 
     def _add(self, part: Campaign) -> None:
-        self.failed = self.failed or part.failed
+        if self.failed is None:
+            self.failed, self.broken = part.failed, part.broken
         self.hit += part.hit
         self.endings += part.endings
         self.runs += part.runs
         self.operations += part.operations
         self.fenced += part.fenced
 
-    def _run_one(self, runner: asyncio.Runner, number: int) -> None:
+    def _run_one(self, clock: VirtualTimeLoop, number: int) -> None:
         case = make_case(self._seed, number, self.targets)
-        # Not runner.run: to mind Ctrl-C it describes its task in words, case by case.
-        outcome = runner.get_loop().run_until_complete(self._make_run(case).outcome())
+        outcome = simulated(self._make_run(case), clock)
         self.runs += 1
         self.operations += len(outcome.ended)
         self.hit.update(outcome.hit)
@@ -102,8 +138,13 @@ class Campaign:
         self.fenced += sum(rows.fenced_creates for rows in every)
         for ended in outcome.ended:
             self.endings[ended.fault.name if ended.fault else "SUCCEEDED"] += 1
-        if violations(outcome):
+        self.broken = violations(outcome)
+        if self.broken:
             self.failed = case
+
+    def failure(self) -> str:
+        """The failed case in words, with what it broke and how to see it again."""
+        return "" if self.failed is None else told(self.failed, self.broken)
 
     def missing(self) -> list[tuple[str, str]]:
         """The (call, fault) pairs that never happened."""

@@ -26,9 +26,23 @@ DELETE_AFTER = (
     "unlock user",
 )
 
+UNDO_GROUPS = {
+    "onboard": (ONBOARD_UNDOABLE[:1], ONBOARD_UNDOABLE[1:]),
+    "update": (UPDATE_UNDOABLE[:1], UPDATE_UNDOABLE[1:]),
+    "delete": (DELETE_BEFORE,),
+}
+"""By kind of operation: which steps are done side by side, the first group first."""
+
 CANCELS = (Kind.CANCEL_BEFORE, Kind.CANCEL_AFTER)
-PASSING = tuple(k for k in Kind if k not in (*CANCELS, Kind.REFUSE, Kind.DOWN))
+LASTING = (Kind.REFUSE, Kind.DOWN, Kind.CONTENT)
+PASSING = tuple(k for k in Kind if k not in (*CANCELS, *LASTING))
 """Faults that a retry outlives."""
+WRITES = tuple(
+    f"{call} {store}"
+    for call in ("create in", "activate with profile in", "update in", "undo update in")
+    for store in STORES
+)
+"""Calls that bring content into a store."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +89,14 @@ class Case:
 
 def coverage_targets() -> list[tuple[str, str]]:
     """Every (call, fault) that a full simulation must have hit at least once."""
-    targets = [(call, kind.name) for call in ONBOARD_BEFORE for kind in Kind]
+    everything = tuple(k for k in Kind if k is not Kind.CONTENT)
+    targets = [(call, kind.name) for call in ONBOARD_BEFORE for kind in everything]
     forward = (*ONBOARD_AFTER, *UPDATE_AFTER, *DELETE_AFTER)
     targets += [(call, kind.name) for call in forward for kind in (*PASSING, Kind.DOWN)]
-    targets += [(call, kind.name) for call in UPDATE_UNDOABLE for kind in Kind]
+    targets += [(call, kind.name) for call in UPDATE_UNDOABLE for kind in everything]
     undos = (*ONBOARD_UNDOABLE, *UPDATE_UNDOABLE)
     targets += [(f"undo {c}", k.name) for c in undos for k in (*PASSING, Kind.DOWN, *CANCELS)]
-    return targets
+    return targets + [(call, Kind.CONTENT.name) for call in WRITES]
 
 
 def make_case(seed: int, number: int, targets: list[tuple[str, str]]) -> Case:
@@ -133,11 +148,13 @@ def _random_fault(chance: random.Random, people: int) -> Planned:
     everything = (*ONBOARD_BEFORE, *ONBOARD_AFTER, *UPDATE_UNDOABLE, *DELETE_AFTER)
     call = chance.choice(everything)
     forward = call in (*ONBOARD_AFTER, *DELETE_AFTER)
-    kinds = (*PASSING, Kind.DOWN) if forward else tuple(Kind)
+    kinds = (*PASSING, Kind.DOWN) if forward else (*PASSING, Kind.DOWN, Kind.REFUSE, *CANCELS)
     if not forward and call not in ("choose stores", "write welcome text", MAIL):
         call = chance.choice((call, f"undo {call}"))
     if call.startswith("undo "):
         kinds = (*PASSING, Kind.DOWN)
+    if call in WRITES:
+        kinds = (*kinds, Kind.CONTENT)
     return Planned(
         chance.randrange(people), call, chance.choice(kinds).name, chance.choice((1, 1, 1, 2))
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -20,6 +20,10 @@ from .world import World
 FOREVER = 10**9
 LATE_SECONDS = 90.0
 """Longer than every time-out and short retry: a late commit lands when the undo is over."""
+DOWN_SECONDS = 1200.0
+_LASTING = ("REFUSE", "DOWN", "CONTENT")
+STOP_SECONDS = 0.01
+"""A call that is cancelled or has timed out needs a moment to end, as one over gRPC does."""
 
 
 class Kind(Enum):
@@ -35,6 +39,7 @@ class Kind(Enum):
     CANCEL_BEFORE = "the operation is cancelled before the effect"
     CANCEL_AFTER = "the operation is cancelled after the effect"
     RESTART = "every worker dies with what it has in flight"
+    CONTENT = "refuses for ever what is new in its content"
 
 
 @dataclass(frozen=True, order=True)
@@ -51,6 +56,11 @@ class Planned:
         return f"operation {self.operation}: '{self.call}' {what} (attempt {self.attempt})"
 
 
+Moment = tuple[float, str, bool]
+"""When, on the case's clock, which call, and whether an attempt of it begins or has ended, in
+whatever way, as its operation sees it."""
+
+
 class Injector:
     """Makes attempts against the world, with the planned faults.
 
@@ -59,6 +69,10 @@ class Injector:
         planned: The faults.
         index: Number of an operation, by workflow id.
         cancel: Cancels an operation, by workflow id.
+
+    Attributes:
+        hit: How often each (call, fault) happened.
+        course: What was attempted, in order, by workflow id.
     """
 
     def __init__(
@@ -72,33 +86,47 @@ class Injector:
         self._index = index
         self._cancel = cancel
         self._faults = {(p.operation, p.call, p.attempt): Kind[p.kind] for p in planned}
-        self._lasting = {
-            (p.operation, p.call): Kind[p.kind] for p in planned if p.kind in ("REFUSE", "DOWN")
-        }
+        self._struck = {p.operation for p in planned}
+        self._lasting = {(p.operation, p.call): Kind[p.kind] for p in planned if p.kind in _LASTING}
+        if any(p.kind == "CONTENT" for p in planned):
+            world.remember_content()
         self._down_until: dict[tuple[int, str], float] = {}
         self._in_flight: set[asyncio.Future[bool]] = set()
         self._late: set[asyncio.Task[None]] = set()
         self.hit: Counter[tuple[str, str]] = Counter()
+        self.course: defaultdict[str, list[Moment]] = defaultdict(list)
 
     async def __call__(self, attempt: Attempt) -> Message:
         """One attempt, as the engine asks for it. Raises: Fault."""
+        loop, course = asyncio.get_running_loop(), self.course[attempt.workflow_id]
+        course.append((loop.time(), attempt.name, True))
         operation = self._index(attempt.workflow_id)
-        place = (operation, attempt.name)
-        kind = self._lasting.get(place) or self._faults.get((*place, attempt.number))
-        await self._on_the_way()
-        if kind is None:
-            return self._world.apply(attempt.call.request)
-        self.hit[attempt.name, kind.name] += 1
-        return await self._faulty(kind, operation, attempt)
+        kind = self._planned(operation, attempt) if operation in self._struck else None
+        try:
+            # A refusal comes while what is done beside it is under way.
+            if kind is not Kind.REFUSE:
+                await self._on_the_way(loop)
+            if kind is None:
+                return self._world.apply(attempt.call.request)
+            self.hit[attempt.name, kind.name] += 1
+            return await self._faulty(kind, operation, attempt)
+        except asyncio.CancelledError:
+            await asyncio.sleep(STOP_SECONDS)
+            raise
+        finally:
+            course.append((loop.time(), attempt.name, False))
+
+    def _planned(self, operation: int, attempt: Attempt) -> Kind | None:
+        lasting = self._lasting.get((operation, _unretried(attempt.name)))
+        return lasting or self._faults.get((operation, attempt.name, attempt.number))
 
     async def settle(self) -> None:
         """Waits until every late commit has landed."""
         while self._late:
             await asyncio.gather(*self._late)
 
-    async def _on_the_way(self) -> None:
+    async def _on_the_way(self, loop: asyncio.AbstractEventLoop) -> None:
         """The request travels; a restart of the workers kills it on its way."""
-        loop = asyncio.get_running_loop()
         arrived: asyncio.Future[bool] = loop.create_future()
         self._in_flight.add(arrived)
         loop.call_later(0.005, _resolve, arrived, True)
@@ -118,6 +146,9 @@ class Injector:
                 raise Fault(Reason.REASON_STORE_UNAVAILABLE)
             case Kind.DOWN:
                 return self._down(operation, attempt)
+            case Kind.CONTENT:
+                self._world.refuse_new_content(request)
+                return self._world.apply(request)
             case Kind.LOSE_REPLY:
                 self._world.apply(request)
                 raise Fault(Reason.REASON_STORE_UNAVAILABLE)
@@ -145,9 +176,9 @@ class Injector:
                 return await _never()
 
     def _down(self, operation: int, attempt: Attempt) -> Message:
-        place = (operation, attempt.name)
+        place = (operation, _unretried(attempt.name))
         now = asyncio.get_running_loop().time()
-        if now < self._down_until.setdefault(place, now + 1200):
+        if now < self._down_until.setdefault(place, now + DOWN_SECONDS):
             raise Fault(Reason.REASON_STORE_UNAVAILABLE)
         return self._world.apply(attempt.call.request)
 
@@ -162,6 +193,11 @@ class Injector:
         await asyncio.sleep(after)
         with contextlib.suppress(Fault):  # Nobody waits for the answer any more.
             self._world.apply(request)
+
+
+def _unretried(call: str) -> str:
+    """ "undo lock user" of "undo lock user, retry 1", which a human asked for."""
+    return call.partition(", retry ")[0]
 
 
 def _resolve(arrived: asyncio.Future[bool], value: bool) -> None:

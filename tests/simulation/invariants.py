@@ -7,8 +7,15 @@ from collections.abc import Iterator
 from nexpo.operations.v1.operations_pb2 import Progress
 from nexpo.users.v1.users_pb2 import OnboardUserResponse, Store, User
 
+from . import order
+from .faults import DOWN_SECONDS
 from .run import Ended, Outcome
 from .world import AUTHORITY, STORES, World
+
+SOON_SECONDS = 1200.0
+"""Longer than three attempts of the longest call, and than the deadline of a change."""
+PERSON_SECONDS = 24 * 3600.0
+"""How long an onboarding waits for its person."""
 
 _STATES = {True: (Progress.SUCCEEDED,), False: (Progress.FAILED, Progress.CANCELLED)}
 
@@ -21,17 +28,52 @@ def violations(outcome: Outcome) -> list[str]:
 def _violations(outcome: Outcome) -> Iterator[str]:
     yield from outcome.wrong_answers
     for ended in outcome.ended:
+        yield from order.violations(ended, outcome.course.get(ended.workflow_id, ()))
+    if outcome.stuck is not None:
+        yield from _unfinished(outcome)
+        return
+    for ended in outcome.ended:
         yield from _ending(ended)
+        yield from _soon(outcome, ended)
         if ended.kind == "onboard":
             yield from _onboarded(outcome, ended)
     yield from _one_winner(outcome)
     yield from _locks(outcome.world)
 
 
+def _unfinished(outcome: Outcome) -> Iterator[str]:
+    for ended in outcome.ended:
+        if ended.over is None:
+            state, message = Progress.State.Name(ended.progress.state), ended.progress.message
+            yield f"{ended.workflow_id} does not end: {state} {message} ({outcome.stuck})"
+    if all(ended.over is not None for ended in outcome.ended):
+        yield f"the run does not end, though all its operations have ended ({outcome.stuck})"
+
+
+def _soon(outcome: Outcome, ended: Ended) -> Iterator[str]:
+    """Nothing takes longer than its faults and a person do."""
+    assert ended.over is not None
+    down = [f for f in outcome.case.faults if f.operation == ended.person and f.kind == "DOWN"]
+    limit = SOON_SECONDS + len(down) * DOWN_SECONDS
+    since = {
+        "its cancel": ended.cancelled,
+        "its pivot": ended.pivoted,
+        "its beginning": ended.begun + (PERSON_SECONDS if ended.kind == "onboard" else 0),
+    }
+    for what, moment in since.items():
+        if moment is not None and ended.over > moment + limit:
+            yield f"{ended.workflow_id} ended {ended.over - moment:.0f} s after {what}"
+    was_cancelled = ended.cancelled is not None and ended.pivoted != ended.cancelled
+    if was_cancelled and ended.result is not None:
+        yield f"{ended.workflow_id} succeeded though it was cancelled before its pivot"
+
+
 def _ending(ended: Ended) -> Iterator[str]:
     if ended.progress.state not in _STATES[ended.result is not None]:
         state = Progress.State.Name(ended.progress.state)
         yield f"{ended.workflow_id} ended in state {state}"
+    if ended.result is None and ended.pivoted is not None:
+        yield f"{ended.workflow_id} failed past its pivot: {ended.fault}"
     if ended.progress.percent != 100:
         yield f"{ended.workflow_id} ended at {ended.progress.percent} %"
     if ended.progress.tasks:

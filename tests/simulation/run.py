@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from nexpo.operations.v1.operations_pb2 import Progress, RetryOperationTaskReque
 from nexpo.users.v1.users_pb2 import (
     DeleteUserRequest,
     OnboardUserRequest,
+    Profile,
     ResendVerificationRequest,
     UpdateUserRequest,
     VerifyEmailRequest,
@@ -25,12 +26,12 @@ from nexpo_gateway.workflows.delete_user import DeleteUser
 from nexpo_gateway.workflows.onboard_user import OnboardUser
 from nexpo_gateway.workflows.update_user import UpdateUser
 from nexpo_runtime.errors import Fault
-from nexpo_runtime.local_engine import LocalOperation
 from nexpo_runtime.names import OperationName
 from nexpo_runtime.operation import Operation
+from nexpo_runtime.virtual_time import Stuck
 
 from .case import Case, Person
-from .faults import Injector
+from .faults import Injector, Moment
 from .replayed import ReplayedOperation
 from .world import Mail, World
 
@@ -39,12 +40,29 @@ TENANT = "acme"
 
 @dataclass
 class Ended:
-    """One operation and how it ended."""
+    """One operation and how it ended.
+
+    Attributes:
+        workflow_id: Which.
+        person: Number of the person whose onboarding, update or deletion it is.
+        kind: "onboard", "update" or "delete".
+        progress: What it last showed.
+        begun: When it began, in seconds on the case's clock.
+        cancelled: When it was first cancelled before its pivot.
+        pivoted: When it passed its pivot.
+        over: When it ended; None of one that never did.
+        result: What it succeeded with.
+        fault: Why it failed.
+    """
 
     workflow_id: str
     person: int
     kind: str
     progress: Progress
+    begun: float
+    cancelled: float | None = None
+    pivoted: float | None = None
+    over: float | None = None
     result: Message | None = None
     fault: Fault | None = None
 
@@ -58,6 +76,9 @@ class Outcome:
     ended: list[Ended] = field(default_factory=list)
     hit: Counter[tuple[str, str]] = field(default_factory=Counter)
     wrong_answers: list[str] = field(default_factory=list)
+    course: Mapping[str, Sequence[Moment]] = field(default_factory=dict)
+    stuck: Stuck | None = None
+    """Why the run was given up."""
 
 
 class Run:
@@ -69,6 +90,7 @@ class Run:
             of the simulation itself.
         onboard: The workflow under test.
         injector: What makes the attempts.
+        update: The update that follows some onboardings.
     """
 
     def __init__(
@@ -77,11 +99,13 @@ class Run:
         world: World | None = None,
         onboard: type[Any] = OnboardUser,
         injector: type[Injector] = Injector,
+        update: type[Any] = UpdateUser,
     ) -> None:
         self._case = case
         self._world = world or World()
         self._onboard = onboard
-        self._operations: dict[str, tuple[LocalOperation, asyncio.Task[Message], Ended]] = {}
+        self._update = update
+        self._operations: dict[str, tuple[ReplayedOperation, asyncio.Task[Message], Ended]] = {}
         self._mails: dict[str, list[Mail]] = {}
         self._mail_came: dict[str, asyncio.Event] = {}
         self._outcome = Outcome(case, self._world)
@@ -100,7 +124,18 @@ class Run:
             *(self._live(index, person) for index, person in enumerate(self._case.people))
         )
         await self._injector.settle()
+        return self._left_behind()
+
+    def unfinished(self, why: Stuck) -> Outcome:
+        """What there is of a run that does not end; its operations are dropped."""
+        for operation, _, _ in self._operations.values():
+            operation.drop()
+        self._outcome.stuck = why
+        return self._left_behind()
+
+    def _left_behind(self) -> Outcome:
         self._outcome.hit = self._injector.hit
+        self._outcome.course = self._injector.course
         self._outcome.ended = [entry[2] for entry in self._operations.values()]
         return self._outcome
 
@@ -112,6 +147,7 @@ class Run:
             display_name="Ada",
             password="hashed",
             request_id=f"r{index}",
+            profile=Profile(locale="en", plan="pro"),
         )
         for _ in range(person.duplicates):
             workflow_id = self._start(self._onboard, "onboard", index, f"r{index}", request)
@@ -128,7 +164,7 @@ class Run:
         if person.then in ("update", "both"):
             update = UpdateUserRequest(user_id=user.user_id, display_name="New", request_id="u")
             update.update_mask.paths.append("display_name")
-            later.append(self._start(UpdateUser, "update", index, f"{user.user_id}/u", update))
+            later.append(self._start(self._update, "update", index, f"{user.user_id}/u", update))
         if person.then in ("delete", "both"):
             delete = DeleteUserRequest(user_id=user.user_id, request_id="d")
             later.append(self._start(DeleteUser, "delete", index, f"{user.user_id}/d", delete))
@@ -176,7 +212,10 @@ class Run:
         return None
 
     def _cancel(self, workflow_id: str) -> None:
-        self._operations[workflow_id][0].cancel()
+        operation, task, ended = self._operations[workflow_id]
+        if not task.done() and ended.pivoted is None and ended.cancelled is None:
+            ended.cancelled = asyncio.get_running_loop().time()
+        operation.cancel()
 
     def _deliver(self, mail: Mail) -> None:
         if mail.operation:
@@ -190,7 +229,8 @@ class Run:
         """As the gateway does: one workflow id for one intent."""
         workflow_id = f"{TENANT}/{workflow.contract.name}/{id}"
         if workflow_id not in self._operations:
-            ended = Ended(workflow_id, person, kind, Progress())
+            now = asyncio.get_running_loop().time()
+            ended = Ended(workflow_id, person, kind, Progress(), begun=now)
             run_id = str(uuid.uuid5(uuid.NAMESPACE_OID, workflow_id))
             operation = ReplayedOperation(
                 workflow, request, workflow_id, run_id, self._injector, self._reporter(ended)
@@ -202,6 +242,8 @@ class Run:
         def report(progress: Progress) -> None:
             blocked = len(progress.tasks) > len(ended.progress.tasks)
             ended.progress = progress
+            if progress.past_pivot and ended.pivoted is None:
+                ended.pivoted = asyncio.get_running_loop().time()
             if blocked:
                 resolving = asyncio.create_task(self._resolve(ended.workflow_id, progress))
                 self._operators.add(resolving)
@@ -223,4 +265,5 @@ class Run:
             ended.result = await asyncio.shield(task)
         except Fault as fault:
             ended.fault = fault
+        ended.over = asyncio.get_running_loop().time()
         return ended

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 
 import pytest
 
-from nexpo_runtime.virtual_time import VirtualTimeLoop
-
-from .campaign import Campaign
+from .campaign import Campaign, clock, simulated
 from .case import coverage_targets, make_case
-from .run import Outcome, Run
+from .run import Run
 
 RUNS = int(os.environ.get("SIMULATION_RUNS", "20000"))
 PARTS = 4
@@ -24,7 +21,7 @@ COMPLETE = 4000
 def test_nothing_is_lost_and_nothing_is_left_over(part: int) -> None:
     campaign = Campaign(seed=1000 + part)
     campaign.run(RUNS // PARTS)
-    assert campaign.failed is None, str(campaign.failed)
+    assert campaign.failed is None, campaign.failure()
     if campaign.runs >= COMPLETE:
         assert campaign.missing() == []
     assert campaign.endings["SUCCEEDED"] > campaign.runs // 2
@@ -33,8 +30,8 @@ def test_nothing_is_lost_and_nothing_is_left_over(part: int) -> None:
 
 def _course(number: int) -> list[tuple[str, str, bytes]]:
     case = make_case(3, number, coverage_targets())
-    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        outcome: Outcome = runner.run(Run(case).outcome())
+    with clock() as own:
+        outcome = simulated(Run(case), own)
     return [
         (e.workflow_id, str(e.fault), e.progress.SerializeToString(deterministic=True))
         for e in outcome.ended

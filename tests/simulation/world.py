@@ -86,6 +86,7 @@ class World:
         self.homes = Rows()
         self.mails: list[Mail] = []
         self.on_mail: Callable[[Mail], None] = lambda mail: None
+        self._accepted: set[tuple[Store.ValueType, bytes]] | None = None
         self._serve: dict[type[Message], Callable[[Any], Message]] = {
             data.DescribeStoresRequest: self._describe,
             data.ReserveEmailRequest: self._reserve,
@@ -108,7 +109,21 @@ class World:
 
     def apply(self, request: Message) -> Message:
         """The effect of one activity, at once and whole. Raises: Fault."""
-        return self._serve[type(request)](request)
+        answer = self._serve[type(request)](request)
+        if self._accepted is not None and (content := _content(request)):
+            self._accepted.add(content)
+        return answer
+
+    def remember_content(self) -> None:
+        """From now on it is kept in mind which content each store has accepted."""
+        self._accepted = set()
+
+    def refuse_new_content(self, request: Message) -> None:
+        """Raises: Fault: The request brings content that its store has not accepted yet."""
+        assert self._accepted is not None
+        content = _content(request)
+        if content is not None and content not in self._accepted:
+            raise Fault(Reason.REASON_STORE_REFUSED)
 
     def _describe(self, request: data.DescribeStoresRequest) -> Message:
         return data.DescribeStoresResponse(enabled=STORES, authority=AUTHORITY)
@@ -222,3 +237,18 @@ class World:
                 found: User = user
                 return found
         return None
+
+
+def _content(request: Message) -> tuple[Store.ValueType, bytes] | None:
+    """What a write brings into its store: all that a person chose, and nothing of its state."""
+    user = User()
+    match request:
+        case data.CreateUserRequest():
+            user.CopyFrom(request.record.user)
+        case data.ReplaceUserRequest():
+            user.CopyFrom(request.user)
+        case _:
+            return None
+    for name in ("state", "etag", "update_time"):
+        user.ClearField(name)
+    return request.store, user.SerializeToString(deterministic=True)

@@ -164,6 +164,7 @@ async def test_fifty_onboardings_of_an_older_commit_are_finished_by_todays_code(
             await one.operation.result(PATIENCE)
         assert ended.value.reason == "OPERATION_CANCELLED"
         found = await town.witnesses.of(one.email, await town.witnesses.homes())
+        assert len(found) >= 5
         assert not any(testimony.ids for testimony in found), one.email
     assert len(await town.witnesses.homes()) == len(finished)
 

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from google.protobuf.message import Message
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHandle
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
@@ -193,6 +194,18 @@ class Onboarding:
                 result_type=ResendVerificationResponse,
             )
         return answer
+
+    async def dealt_with_its_cancel(self) -> None:
+        """Waits until the workflow has seen that it was asked to stop."""
+        async with asyncio.timeout(20):
+            while True:
+                kinds = [e.event_type async for e in self.handle.fetch_history_events()]
+                asked = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED
+                if asked in kinds:
+                    later = kinds[kinds.index(asked) :]
+                    if EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED in later:
+                        return
+                await asyncio.sleep(0.02)
 
     async def progress(self) -> Progress:
         """What the memo shows."""

@@ -37,6 +37,10 @@ class Gateway:
     cancelled: list[str] = field(default_factory=list)
     metadata: dict[str, str | bytes] = field(default_factory=dict)
     waits: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    stays: bool = False
+    """Whether a stream goes on without an end after its first frame."""
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a client has left a stream."""
 
     def end(self, user_id: str) -> None:
         """Ends the operation well."""
@@ -126,6 +130,11 @@ class Operations(operations_pb2_grpc.OperationServiceServicer):
             frame = operations_pb2.Operation(name=request.name, done=percent == 100)
             frame.metadata.Pack(progress_pb2.Progress(percent=percent))
             yield frame
+            if self.gateway.stays:
+                try:
+                    await asyncio.get_running_loop().create_future()
+                finally:
+                    self.gateway.left.set()
 
     async def CancelOperation(  # noqa: N802  # gRPC's name
         self,
@@ -269,10 +278,18 @@ async def test_an_operation_is_found_again_by_its_name(
     assert gateway.cancelled == [NAME]
 
 
-async def test_a_stream_can_be_left_early(client: UserServiceClient) -> None:
+async def test_a_stream_that_is_left_early_ends_on_the_server_too(
+    client: UserServiceClient, gateway: Gateway
+) -> None:
+    gateway.stays = True
+    seen = []
     async for progress in client.onboard_user_operation(NAME).watch():
-        assert progress.percent == 0
+        seen.append(progress.percent)
+        assert not gateway.left.is_set()
         break
+
+    assert seen == [0]
+    await asyncio.wait_for(gateway.left.wait(), 10)
 
 
 async def test_operations_are_served_to_the_plain_client_too(channel: grpc.aio.Channel) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from nexpo_tools.generate import ROOT
+
 PRELUDE = """
 from __future__ import annotations
 from nexpo.contract import Call, Retry, WorkflowContract
@@ -65,7 +67,10 @@ def types_of(generated: Path, tmp_path: Path, code: str) -> str:
             "--config-file=",
             *("--cache-dir", str(generated / "mypy-cache"), str(program)),
         ],
-        env={**os.environ, "MYPYPATH": f"{contracts / 'typings'}:{contracts}"},
+        env={
+            **os.environ,
+            "MYPYPATH": f"{contracts / 'typings'}:{contracts}:{ROOT / 'shared/contracts'}",
+        },
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -168,8 +173,6 @@ m = registry.method("nexpo.orders.v1.PlaceOrder")
 print(registry.rule(m).WhichOneof("kind"), registry.permission(m), registry.result_type(m).name)
 print([(h.WhichOneof("pattern"), h.post, h.body) for h in registry.http_rules(m)])
 print(registry.grpc_path(m), registry.is_public(m.containing_service))
-print(registry.start_of(registry.method("nexpo.orders.v1.QuoteOrder")).name)
-print(registry.start_of(registry.method("nexpo.operations.v1.RetryOperationTask")))
 fields = m.input_type.fields_by_name
 print(registry.sensitive(fields["address"]), registry.search_attribute(fields["payment"]))
 print(registry.message_class("nexpo.orders.v1.Parcel")(size="L"))
@@ -180,8 +183,6 @@ print(registry.message_class("nexpo.orders.v1.Parcel")(size="L"))
         "start orders.place PlaceOrderResponse",
         "[('post', '/v1/customers/{customer_id}/orders', '*')]",
         "/nexpo.orders.v1.OrderService/PlaceOrder True",
-        "PlaceOrder",
-        "None",
         "1 OrderPayment",
         'size: "L"',
     ]

@@ -27,7 +27,7 @@ def test_what_was_just_generated_has_no_drift(generated: Path, committed: Path) 
 @pytest.mark.parametrize(
     "name",
     [
-        "shared/contracts/nexpo/contract.py",
+        "shared/contracts/nexpo/modules.py",
         "shared/contracts/nexpo/users/v1/users_temporal.py",
         "shared/contracts/nexpo/users/v1/users_pb2.pyi",
         "shared/contracts/typings/google/rpc/status_pb2.pyi",
@@ -43,12 +43,27 @@ def test_a_file_changed_by_hand_is_drift(name: str, generated: Path, committed: 
 
 def test_a_missing_file_and_a_left_over_one_are_drift(generated: Path, committed: Path) -> None:
     contracts = committed / "shared/contracts/nexpo"
-    (contracts / "registry.py").unlink()
+    (contracts / "comments.py").unlink()
     (contracts / "orders/v1/gone_service.py").write_text("", encoding="utf-8")
 
     assert drift(committed, generated) == [
+        "shared/contracts/nexpo/comments.py: is missing",
         "shared/contracts/nexpo/orders/v1/gone_service.py: comes from no proto any more",
-        "shared/contracts/nexpo/registry.py: is missing",
+    ]
+
+
+def test_what_is_written_by_hand_beside_it_is_nobodys_to_generate(
+    generated: Path, committed: Path
+) -> None:
+    contracts = committed / "shared/contracts/nexpo"
+    for name in ("client.py", "contract.py", "registry.py"):
+        assert not (contracts / name).exists()
+        (contracts / name).write_text("", encoding="utf-8")
+    assert drift(committed, generated) == []
+
+    (contracts / "orders/v1/client.py").write_text("", encoding="utf-8")
+    assert drift(committed, generated) == [
+        "shared/contracts/nexpo/orders/v1/client.py: comes from no proto any more"
     ]
 
 

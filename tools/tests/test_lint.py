@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,18 @@ def test_all_python_that_is_written_by_hand_is_typed() -> None:
     for file in ROOT.rglob("*.py"):
         if not hidden & set(file.relative_to(ROOT).parts):
             assert any(file == path or path in file.parents for path in seen), file
+
+
+def test_style_is_checked_of_what_is_written_by_hand_among_the_contracts() -> None:
+    command = ["-m", "ruff", "check", "--show-files", "shared/contracts"]
+    done = subprocess.run(
+        [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    seen = {Path(line).relative_to(ROOT / "shared/contracts") for line in done.stdout.splitlines()}
+
+    by_hand = {Path("nexpo", name) for name in ("client.py", "contract.py", "registry.py")}
+    assert {path for path in seen if path.suffix == ".py"} == by_hand
 
 
 def test_tests_of_two_packages_may_have_modules_of_one_name(tmp_path: Path) -> None:

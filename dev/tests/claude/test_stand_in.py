@@ -68,6 +68,7 @@ async def test_nothing_in_its_answers_claims_to_be_claude(sdk: anthropic.AsyncAn
 
     assert message.id.startswith("msg_standin_")
     assert "Claude" not in _text(message)
+    assert models.data
     assert all("stand-in" in model.display_name for model in models.data)
 
 

@@ -53,7 +53,14 @@ async def test_old_tombstones_go_in_the_background_and_users_stay(store: UserSto
     assert (await store.get("t", record.user.user_id)).record == record
 
 
-async def test_a_purge_goes_on_after_its_store_was_away(empty_database: str) -> None:
+async def test_a_purge_goes_on_after_its_store_was_away(
+    empty_database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "nexpo_db_worker.purge")
+
+    async def rounds_failed() -> bool:
+        return caplog.text.count("waits for its next round: STORE_UNAVAILABLE") > 1
+
     async with (
         TcpProxy.before(empty_database) as proxy,
         open_postgres(proxy.through(empty_database)) as store,
@@ -62,6 +69,6 @@ async def test_a_purge_goes_on_after_its_store_was_away(empty_database: str) -> 
         await proxy.cut()
         async with purging([store], older_than=timedelta(0), every=timedelta(seconds=0.1)):
             assert await reason_of(store.ping()) == "STORE_UNAVAILABLE"
-            await asyncio.sleep(0.5)  # time for rounds that fail
+            await until(rounds_failed)
             await proxy.mend()
             await all_purged(store, keys)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -60,23 +59,3 @@ def heartbeat(*details: object) -> None:
 def heartbeat_details() -> Sequence[object]:
     """What the previous attempt gave with its last heartbeat; empty on the first."""
     return tuple(temporal.info().heartbeat_details) if temporal.in_activity() else ()
-
-
-@contextlib.asynccontextmanager
-async def beating(*details: object) -> AsyncIterator[None]:
-    """Heartbeats while the block waits for one long answer: every third of the time-out."""
-    timeout = temporal.info().heartbeat_timeout if temporal.in_activity() else None
-    if timeout is None:
-        yield
-        return
-    task = asyncio.create_task(_beat(timeout.total_seconds() / 3, details))
-    try:
-        yield
-    finally:
-        task.cancel()
-
-
-async def _beat(seconds: float, details: Sequence[object]) -> None:
-    while True:
-        temporal.heartbeat(*details)
-        await asyncio.sleep(seconds)

@@ -117,6 +117,12 @@ class LocalOperation:
             self._cancel_requested = True
             self._main.cancel()
 
+    def drop(self) -> None:
+        """Ends it as a lost process would, also while it undoes: what is left stays."""
+        self._cancel_requested = False  # Else the operation would take this for one more cancel.
+        if self._main is not None:
+            self._main.cancel()
+
     # Engine
 
     @property

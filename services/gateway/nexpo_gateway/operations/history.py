@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import TypeVar
 
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import WorkflowExecution
@@ -37,7 +36,6 @@ _LONGEST_PAUSE = 2.0
 _FIRST_LOOK = 1.0
 _LONGEST_LOOK = 15.0
 
-T = TypeVar("T")
 Describe = Callable[[Client, OperationName, float], Awaitable[Described]]
 Complete = Callable[[Client, Described, float], Awaitable[Snapshot]]
 
@@ -133,11 +131,6 @@ async def _followed(
         token = response.next_page_token
         if not token:
             return
-
-
-async def _answered(poll: asyncio.Future[T], within: float | None) -> bool:
-    done, _ = await asyncio.wait({poll}, timeout=within)
-    return bool(done)
 
 
 async def _poll(

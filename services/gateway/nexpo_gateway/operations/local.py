@@ -152,6 +152,8 @@ class LocalBackend:
         """Drops what still runs; it is lost, which the log says."""
         if self._running:
             _log.warning("operations are lost: they ran without Temporal", lost=len(self._running))
+        for record in self._records.values():
+            record.operation.drop()
         for task in list(self._running):
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)

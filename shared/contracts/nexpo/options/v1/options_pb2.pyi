@@ -177,7 +177,7 @@ class StartRule(_message.Message):
 
     @_builtins.property
     def sla(self) -> _duration_pb2.Duration:
-        """How long a good run takes; longer ones count against the objective."""
+        """How long a good run takes; the reference shows it."""
 
     def __init__(
         self,
