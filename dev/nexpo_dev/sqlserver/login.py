@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import struct
 from dataclasses import dataclass
+from enum import IntEnum
 
 from nexpo_dev.sqlserver import tokens
 from nexpo_dev.sqlserver.errors import SqlError, login_failed
@@ -12,10 +13,18 @@ from nexpo_dev.sqlserver.packets import LARGEST, SMALLEST, ProtocolError
 from nexpo_dev.sqlserver.tokens import Change, Done, Status
 
 _TDS_74 = 0x74000004
-_NO_ENCRYPTION = 2
 _INTEGRATED_SECURITY = 0x80
 _USER, _PASSWORD, _DATABASE = 40, 44, 68  # places of offset and length in LOGIN7
 _FIXED_PART = 94
+
+
+class Encrypt(IntEnum):
+    """What PRELOGIN says of encryption."""
+
+    LOGIN_ONLY = 0
+    ON = 1
+    NOT_SUPPORTED = 2
+    REQUIRED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +72,40 @@ class Access:
             )
 
 
-def prelogin_reply() -> bytes:
-    """Version 16.0, no encryption, no instance, no MARS."""
+def wanted_encryption(prelogin: bytes) -> Encrypt:
+    """What the client asks for. Raises ProtocolError when PRELOGIN is malformed."""
+    at = 0
+    while at + 5 <= len(prelogin) and prelogin[at] != 0xFF:
+        token, offset, length = struct.unpack_from(">BHH", prelogin, at)
+        if token == 1:
+            try:
+                return Encrypt(prelogin[offset : offset + length][0])
+            except (IndexError, ValueError):
+                raise ProtocolError("a PRELOGIN whose encryption is unknown") from None
+        at += 5
+    return Encrypt.NOT_SUPPORTED
+
+
+def agreed_encryption(wanted: Encrypt, able: bool, required: bool) -> Encrypt:
+    """The server's answer (MS-TDS 2.2.6.5, the table of ENCRYPTION).
+
+    Args:
+        wanted: What the client asked for.
+        able: Whether the server has a certificate.
+        required: Whether it lets nobody in without ("Force Encryption").
+    """
+    if not able:
+        return Encrypt.NOT_SUPPORTED
+    if required:
+        return Encrypt.REQUIRED if wanted is Encrypt.NOT_SUPPORTED else Encrypt.ON
+    return Encrypt.ON if wanted is Encrypt.REQUIRED else wanted
+
+
+def prelogin_reply(encryption: Encrypt) -> bytes:
+    """Version 16.0, no instance, no MARS."""
     options = [
         (0, bytes([16, 0, 0, 0, 0, 0])),
-        (1, bytes([_NO_ENCRYPTION])),
+        (1, bytes([encryption])),
         (2, b"\x00"),
         (3, b""),
         (4, b"\x00"),
