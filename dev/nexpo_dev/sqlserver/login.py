@@ -12,7 +12,7 @@ from nexpo_dev.sqlserver.errors import SqlError, login_failed
 from nexpo_dev.sqlserver.packets import LARGEST, SMALLEST, ProtocolError
 from nexpo_dev.sqlserver.tokens import Change, Done, Status
 
-_TDS_74 = 0x74000004
+_TDS_74, _TDS_80 = 0x74000004, 0x08000000
 _INTEGRATED_SECURITY = 0x80
 _USER, _PASSWORD, _DATABASE = 40, 44, 68  # places of offset and length in LOGIN7
 _FIXED_PART = 94
@@ -36,12 +36,14 @@ class Login:
         password: Its password.
         database: Wanted database; the default when empty.
         packet_size: How large packets may be, in bytes.
+        version: Of TDS: 7.4 or 8.0, which differ in their encryption alone.
     """
 
     user: str
     password: str
     database: str
     packet_size: int
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +120,16 @@ def prelogin_reply(encryption: Encrypt) -> bytes:
     return head + b"\xff" + body
 
 
-def read_login(data: bytes) -> Login:
-    """Reads LOGIN7. Raises ProtocolError when it is malformed or older than TDS 7.4."""
+def read_login(data: bytes, *, strict: bool = False) -> Login:
+    """Reads LOGIN7. Raises ProtocolError when it is malformed or of a version it may not have.
+
+    Strict encryption allows TDS 8.0, and 7.4 as well: SQL Server 2022 lets in clients that
+    leave their version as it was.
+    """
     if len(data) < _FIXED_PART:
         raise ProtocolError("a log-in that is too short")
     version, packet_size = struct.unpack_from("<LL", data, 4)
-    if version != _TDS_74:
+    if version != _TDS_74 and not (strict and version == _TDS_80):
         raise ProtocolError(f"TDS version 0x{version:08X}")
     if data[25] & _INTEGRATED_SECURITY:
         raise ProtocolError("integrated security")
@@ -132,6 +138,7 @@ def read_login(data: bytes) -> Login:
         password=_text(bytes(_revealed(octet) for octet in _field(data, _PASSWORD))),
         database=_text(_field(data, _DATABASE)),
         packet_size=min(max(packet_size, SMALLEST), LARGEST),
+        version=version,
     )
 
 
@@ -164,7 +171,7 @@ def welcome(login: Login, database: str) -> bytes:
             tokens.info(5701, f"Changed database context to '{database}'."),
             tokens.collation(),
             tokens.changed_text(Change.LANGUAGE, "us_english"),
-            tokens.login_ack(),
+            tokens.login_ack(login.version),
             tokens.changed_text(Change.PACKET_SIZE, size, "4096"),
             tokens.done(Done.STATEMENT, Status.FINAL),
         ]

@@ -106,7 +106,7 @@ class Server:
             raise ProtocolError("a log-in in clear text, where encryption is required")
         if agreed is Encrypt.LOGIN_ONLY:
             wire.end_encryption()
-        login = read_login(message.payload)
+        login = read_login(message.payload, strict=strict)
         try:
             self._access.check(login)
         except SqlError as error:
