@@ -2,12 +2,13 @@
 
 It is: a TDS 7.4 server (MS-TDS), which real drivers cannot tell from SQL Server.
 With a certificate it encrypts as SQL Server does: all or the log-in alone, with the
-handshake inside PRELOGIN packets, or strictly, with TLS first (TDS 8.0). Log-in, batches, sp_executesql with typed parameters,
-transactions (requests of the transaction manager and BEGIN, COMMIT, ROLLBACK),
-XACT_ABORT, lock time-outs, cancellation, application locks, and T-SQL's error
-numbers: 2627, 2601, 547, 515, 1205, 1222, 208, 2812, 18456 and more. Each session
-has one connection to a PostgreSQL, so what it acknowledged is committed there: it
-may be killed at any moment and loses nothing.
+handshake inside PRELOGIN packets, or strictly, with TLS first (TDS 8.0). Log-in,
+batches, sp_executesql with typed parameters, transactions (requests of the
+transaction manager and BEGIN, COMMIT, ROLLBACK), XACT_ABORT, lock time-outs,
+cancellation, application locks, and T-SQL's error numbers: 2627, 2601, 547, 515,
+1205, 1222, 208, 2812, 18456 and more. Each session has one connection to a
+PostgreSQL, so what it acknowledged is committed there: it may be killed at any
+moment and loses nothing.
 
 It is not: T-SQL. sqlglot translates the statements that it knows; procedures,
 variables, IF, WHILE, TRY, MERGE, triggers in T-SQL, MARS and bulk load are

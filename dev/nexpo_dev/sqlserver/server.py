@@ -89,7 +89,7 @@ class Server:
             wire.abort()
 
     async def _let_in(self, wire: Wire, spid: int) -> Login | None:
-        """Encryption, where it is agreed on, and LOGIN7; None when the client is refused or gone."""
+        """Encryption, where agreed on, and LOGIN7; None when the client is refused or gone."""
         strict = self._encryption is not None and await wire.begins_with_tls()
         if strict and self._encryption is not None:
             await wire.encrypt_strictly(self._encryption)

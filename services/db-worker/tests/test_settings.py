@@ -83,9 +83,24 @@ def test_a_key_in_clear_text_is_refused_in_production() -> None:
         service_token=SecretStr("t" * 32),
         service_key=SecretStr("k" * 32),
         enable_temporal=False,
-        database_url=SecretStr(POSTGRES),
+        database_url=SecretStr("postgresql://u:p@db.example.com/db"),
         enable_supabase=True,
         supabase_url=SecretStr("http://project.example.com"),
         supabase_key=SecretStr("key"),
     )
-    assert found == ["SUPABASE_URL: http:// would show the key to the network; use https://"]
+    assert [problem.partition(":")[0] for problem in found] == ["DATABASE_URL", "SUPABASE_URL"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mssql://u:secret@h/db?Encrypt=perhaps",
+        "mssql://u:secret@h/db?TrustServerCertificate=true&Encrypt=strict",
+        "mssql://u:secret@h/db?Certificate=/does/not/exist.pem",
+    ],
+)
+def test_options_of_sql_server_that_cannot_be_are_told_at_start(url: str) -> None:
+    found = problems(database_url=SecretStr(POSTGRES), sqlserver_url=SecretStr(url))
+    assert len(found) == 1
+    assert found[0].startswith("SQLSERVER_URL: ")
+    assert "secret" not in found[0]

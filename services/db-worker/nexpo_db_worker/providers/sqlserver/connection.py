@@ -20,7 +20,7 @@ T = TypeVar("T")
 CONNECT_S = 3.0
 QUERY_S = 4.0
 _LOCK_MS = 3000
-_MOVES = 2  # Azure SQL sends a client on once
+_MOVES = 3  # Azure SQL sends a client on once
 _LONGEST_TYPED = 4000  # characters; above it only NVARCHAR(MAX) is left
 
 Row = Sequence[Any]
@@ -50,7 +50,7 @@ class Connection:
         for _ in range(_MOVES):
             self._transport = Transport.open(target, ends - time.monotonic())
             try:
-                self._link = self._driver(lambda: self._log_in(target))
+                self._log_in(target)
                 self.execute(f"SET XACT_ABORT ON; SET LOCK_TIMEOUT {_LOCK_MS};")
                 return
             except Moved as moved:
@@ -61,20 +61,21 @@ class Connection:
                 raise
         raise TlsError("the server sends us from host to host; connect to the last one directly")
 
-    def _log_in(self, target: Target) -> Any:
-        return pytds.connect(
-            dsn=target.host,
-            port=target.port,
-            database=target.database,
-            user=target.user,
-            password=target.password,
-            appname="nexpo-db-worker",
-            login_timeout=CONNECT_S,
-            timeout=QUERY_S,
-            disable_connect_retry=True,
-            autocommit=True,
-            sock=self._transport,
-        )
+    def _log_in(self, target: Target) -> None:
+        options = {
+            "dsn": target.host,
+            "port": target.port,
+            "database": target.database,
+            "user": target.user,
+            "password": target.password,
+            "appname": "nexpo-db-worker",
+            "login_timeout": CONNECT_S,
+            "timeout": QUERY_S,
+            "disable_connect_retry": True,
+            "autocommit": True,
+            "sock": self._transport,
+        }
+        self._link = self._driver(lambda: pytds.connect(**options))
 
     @property
     def encrypted(self) -> bool:

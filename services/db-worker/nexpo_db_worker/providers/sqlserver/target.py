@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 _DEFAULT_PORT = 1433
 _FORM = (
-    "Not like mssql://user:password@host:port/database, with Encrypt, Certificate,"
+    "not like mssql://user:password@host:port/database, with Encrypt, Certificate,"
     " HostNameInCertificate and TrustServerCertificate behind a question mark."
 )
 _BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
 
-class Moved(Exception):  # noqa: N818  # not an error: the server says where to go
+class Moved(Exception):  # not an error: the server says where to go
     """The server wants the client to log in elsewhere, as Azure SQL's gateways do.
 
     Attributes:
@@ -165,7 +165,10 @@ def _encrypt(wire: Wire, target: Target) -> bool:
     """Agrees with the server and encrypts; whether the log-in alone is to be encrypted."""
     name = target.host_in_certificate or target.host
     strict = target.encrypt is Encrypt.STRICT
-    context = target.tls()
+    try:
+        context = target.tls()
+    except OSError:
+        raise TlsError("the file of Certificate in SQLSERVER_URL holds no certificate") from None
     if strict:
         wire.encrypt(context, name, inside=False)
     optional = target.encrypt is Encrypt.OPTIONAL

@@ -21,7 +21,7 @@ from nexpo_db_worker.providers.sqlserver.prelogin import (
     packet,
     read_message,
 )
-from nexpo_db_worker.providers.sqlserver.tls_errors import TlsError, explained
+from nexpo_db_worker.providers.sqlserver.tls_errors import explained
 
 _CHUNK = 65536
 
