@@ -58,10 +58,14 @@ class Wire:
             ssl.SSLError: The client breaks it off.
         """
         self._begin(encryption.strict)
-        while not self._shake():
-            await self._flush()
-            await self._fill(await self._reader.read(_CHUNK))
-        await self._flush()
+        done = False
+        while not done:
+            try:
+                done = self._shake()
+            finally:  # on failure the client is told why
+                await self._flush()
+            if not done:
+                self._fill(await self._reader.read(_CHUNK))
         if self._tls is None or self._tls.selected_alpn_protocol() != _ALPN:
             raise ProtocolError("TLS first, but not for tds/8.0")
 
@@ -76,11 +80,13 @@ class Wire:
             message = await read_message(clear)
             if message is None or message.kind != Kind.PRELOGIN:
                 raise ProtocolError("no TLS handshake after PRELOGIN")
-            await self._fill(message.payload)
-            done = self._shake()
-            self._writer.write(framed(self._outgoing.read(), Kind.PRELOGIN))
-            await self._writer.drain()
-        await self._fill(bytes(clear._ready), may_be_empty=True)
+            self._fill(message.payload)
+            try:
+                done = self._shake()
+            finally:  # on failure the client is told why
+                self._writer.write(framed(self._outgoing.read(), Kind.PRELOGIN))
+                await self._writer.drain()
+        self._incoming.write(bytes(clear._ready))
 
     def end_encryption(self) -> None:
         """Goes on in clear text, as after a log-in that alone was encrypted."""
@@ -142,8 +148,8 @@ class Wire:
             return False
         return True
 
-    async def _fill(self, data: bytes, *, may_be_empty: bool = False) -> None:
-        if not data and not may_be_empty:
+    def _fill(self, data: bytes) -> None:
+        if not data:
             raise ProtocolError("the client left in the TLS handshake")
         self._incoming.write(data)
 

@@ -11,7 +11,7 @@ import select
 import socket
 import ssl
 import time
-from typing import NoReturn, Self
+from typing import NoReturn, Self, cast
 
 import pytds
 
@@ -129,7 +129,8 @@ class Wire:
             return self._received(buffer)
         while True:
             try:
-                return self._tls.read(len(buffer), buffer) or self._closed()
+                # Into a buffer it gives the number of bytes, which the stubs do not know.
+                return cast("int", self._tls.read(len(buffer), buffer)) or self._closed()
             except ssl.SSLWantReadError:
                 chunk = memoryview(bytearray(_CHUNK))
                 self._incoming.write(chunk[: self._received(chunk)])
