@@ -163,29 +163,31 @@ class Transport:
 
 def _encrypt(wire: Wire, target: Target) -> bool:
     """Agrees with the server and encrypts; whether the log-in alone is to be encrypted."""
-    name = target.host_in_certificate or target.host
-    strict = target.encrypt is Encrypt.STRICT
-    try:
-        context = target.tls()
-    except OSError:
-        raise TlsError("the file of Certificate in SQLSERVER_URL holds no certificate") from None
-    if strict:
-        wire.encrypt(context, name, inside=False)
+    if target.encrypt is Encrypt.STRICT:
+        _shake_hands(wire, target, inside=False)
+        _agree(wire, Offer.NOT_SUPPORTED)  # whatever is answered: all is encrypted already
+        return False
     optional = target.encrypt is Encrypt.OPTIONAL
-    offer = Offer.LOGIN_ONLY if optional else Offer.NOT_SUPPORTED if strict else Offer.ON
-    wire.send(packet(Kind.PRELOGIN, prelogin(offer)))
-    answer = offered(read_message(wire.exactly)[1])
-    if strict:
-        return False
-    if answer in (Offer.ON, Offer.REQUIRED):
-        wire.encrypt(context, name, inside=True)
-        return False
-    if not optional:
+    answer = _agree(wire, Offer.LOGIN_ONLY if optional else Offer.ON)
+    everything = answer in (Offer.ON, Offer.REQUIRED)
+    if not everything and not optional:
         raise TlsError(
             "the server offers no encryption, or somebody on the way says so; give the server a"
             " certificate, or, on a network that you trust, set Encrypt=optional"
         )
-    if answer is Offer.LOGIN_ONLY:
-        wire.encrypt(context, name, inside=True)
-        return True
-    return False
+    if answer is not Offer.NOT_SUPPORTED:
+        _shake_hands(wire, target, inside=True)
+    return answer is Offer.LOGIN_ONLY
+
+
+def _agree(wire: Wire, offer: Offer) -> Offer:
+    wire.send(packet(Kind.PRELOGIN, prelogin(offer)))
+    return offered(read_message(wire.exactly)[1])
+
+
+def _shake_hands(wire: Wire, target: Target, *, inside: bool) -> None:
+    try:
+        context = target.tls()
+    except OSError:
+        raise TlsError("the file of Certificate in SQLSERVER_URL holds no certificate") from None
+    wire.encrypt(context, target.host_in_certificate or target.host, inside=inside)
