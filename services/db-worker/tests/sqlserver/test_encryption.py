@@ -117,7 +117,7 @@ async def test_who_is_sent_on_to_another_host_logs_in_there_encrypted(
     postgres_url: str, certificates: Certificates
 ) -> None:
     gateway = gateway_to_nowhere(certificates.good)
-    behind = stand_in(postgres_url, certificates.good, required=True)
+    behind = stand_in(postgres_url, certificates.good)
     async with listening(behind.serve) as port, TcpProxy("127.0.0.1", port) as proxy:
         gateway.onward = proxy.port
         async with listening(gateway.serve) as front:
@@ -125,6 +125,20 @@ async def test_who_is_sent_on_to_another_host_logs_in_there_encrypted(
                 assert await asked(url(front, f"Encrypt={mode}", certificates.authority))
     assert len(proxy.carried) > 1000, "nobody came"
     assert as_on_the_wire(PASSWORD) not in proxy.carried
+
+
+async def test_who_is_sent_on_in_clear_text_does_not_go(
+    certificates: Certificates, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway = gateway_to_nowhere(certificates.good)
+    behind = stand_in(NOWHERE, certificates.good)
+    async with listening(behind.serve) as port, TcpProxy("127.0.0.1", port) as proxy:
+        gateway.onward = proxy.port
+        async with listening(gateway.serve) as front:
+            target = url(front, "Encrypt=optional", certificates.authority)
+            assert await _reason(target) == "STORE_UNAVAILABLE"
+    assert "sends us on in clear text" in caplog.text
+    assert not proxy.carried
 
 
 async def test_who_is_sent_on_without_end_gives_up(

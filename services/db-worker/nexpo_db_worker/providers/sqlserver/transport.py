@@ -155,6 +155,8 @@ class Transport:
         # The driver would follow a route by itself, and in clear text.
         _, payload, packets = read_message(self._wire.exactly)
         if elsewhere := route(payload):
+            if not self._wire.encrypted:  # anybody on the way could say so
+                raise TlsError("the server sends us on in clear text; set Encrypt=mandatory")
             raise Moved(*elsewhere)
         self._ready = memoryview(packets)
         self._phase = _Phase.IN
