@@ -72,7 +72,7 @@ CASES: dict[str, tuple[list[str], list[dict[str, str]]]] = {
             ],
             [
                 {name: f"{_POSTGRES}?sslmode=verify-full&sslrootcert=ca.pem"},
-                {name: f"{_POSTGRES}?sslmode=verify-ca"},
+                {name: f"{_POSTGRES}?sslmode=verify-ca&sslrootcert=ca.pem"},
                 {name: "postgresql://u:p@/db?host=/run/postgresql"},
             ],
         )

@@ -12,7 +12,7 @@ from pydantic import Field, SecretStr
 from nexpo.users.v1.users_pb2 import Store
 from nexpo_db_worker.transport import (
     postgres_hosts,
-    sqlserver_problem,
+    problem_of,
     to_mongodb,
     to_postgres,
     to_sqlserver,
@@ -142,6 +142,5 @@ class DbSettings(Settings):
         if not good:
             forms = " or ".join(f"{scheme}://" for scheme in schemes)
             return [f"{field.upper()}: not a URL of the form {forms}...; correct it"]
-        if field == "sqlserver_url" and (problem := sqlserver_problem(value)):
-            return [f"SQLSERVER_URL: {problem}"]
-        return []
+        problem = problem_of(value)
+        return [f"{field.upper()}: {problem}"] if problem else []

@@ -1,7 +1,8 @@
-"""Which URLs of databases let others read along on the way."""
+"""The ways to the databases: which URLs let others read along, and which lead nowhere."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -9,6 +10,11 @@ from nexpo_runtime.settings import Settings
 from nexpo_runtime.transport import hosts_of
 
 _YES = ("true", "1")
+_FILES = (
+    *("sslrootcert", "sslcert", "sslkey"),
+    *("tlsCAFile", "tlsCertificateKeyFile"),
+    "Certificate",
+)
 _UNCHECKED = ("tlsinsecure", "tlsallowinvalidcertificates", "tlsallowinvalidhostnames")
 
 
@@ -50,17 +56,31 @@ def to_sqlserver(_: Settings, url: str) -> str:
     return Target.parse(url).unsafe
 
 
-def sqlserver_problem(url: str) -> str:
-    """What is wrong with SQL Server's URL; empty for nothing."""
-    from nexpo_db_worker.providers.sqlserver.target import Target
+def problem_of(url: str) -> str:
+    """What is wrong with a URL's options, so that no connection could be made; or nothing.
 
-    try:
-        certificate = Target.parse(url).certificate
-    except ValueError as error:
-        return f"{error} Correct it"
-    if certificate and not Path(certificate).is_file():
-        return "there is no such file as its Certificate; give the path of a PEM file"
+    The drivers would say so at the first connection, and each in words of its own.
+    """
+    if url.startswith("mssql://"):
+        from nexpo_db_worker.providers.sqlserver.target import Target
+
+        try:
+            Target.parse(url)
+        except ValueError as error:
+            return f"{error} Correct it"
+    options = _options(url)
+    for name in _FILES:
+        if name.lower() in options and not Path(options[name.lower()]).expanduser().is_file():
+            return f"there is no such file as its {name}; give the path of a PEM file"
+    verifies = options.get("sslmode", "").startswith("verify-")
+    if verifies and "sslrootcert" not in options and not _has_root_certificate():
+        return "sslmode verifies, but against what? Set sslrootcert=file"
     return ""
+
+
+def _has_root_certificate() -> bool:
+    """Whether PostgreSQL's driver finds one by itself."""
+    return "PGSSLROOTCERT" in os.environ or Path("~/.postgresql/root.crt").expanduser().is_file()
 
 
 def _options(url: str) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import SecretStr
 
@@ -92,15 +94,25 @@ def test_a_key_in_clear_text_is_refused_in_production() -> None:
 
 
 @pytest.mark.parametrize(
-    "url",
+    ("field", "url"),
     [
-        "mssql://u:secret@h/db?Encrypt=perhaps",
-        "mssql://u:secret@h/db?TrustServerCertificate=true&Encrypt=strict",
-        "mssql://u:secret@h/db?Certificate=/does/not/exist.pem",
+        ("sqlserver_url", "mssql://u:secret@h/db?Encrypt=perhaps"),
+        ("sqlserver_url", "mssql://u:secret@h/db?TrustServerCertificate=true&Encrypt=strict"),
+        ("sqlserver_url", "mssql://u:secret@h/db?Certificate=/does/not/exist.pem"),
+        ("mongodb_url", "mongodb://u:secret@h/db?tls=true&tlsCAFile=/does/not/exist.pem"),
+        (
+            "supabase_database_url",
+            "postgresql://u:secret@h/db?sslmode=verify-full&sslrootcert=/does/not/exist.pem",
+        ),
+        ("supabase_database_url", "postgresql://u:secret@h/db?sslmode=verify-full"),
     ],
 )
-def test_options_of_sql_server_that_cannot_be_are_told_at_start(url: str) -> None:
-    found = problems(database_url=SecretStr(POSTGRES), sqlserver_url=SecretStr(url))
+def test_options_with_which_nobody_could_connect_are_told_at_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, field: str, url: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("PGSSLROOTCERT", raising=False)
+    found = problems(**{"database_url": SecretStr(POSTGRES), field: SecretStr(url)})
     assert len(found) == 1
-    assert found[0].startswith("SQLSERVER_URL: ")
+    assert found[0].startswith(f"{field.upper()}: ")
     assert "secret" not in found[0]
