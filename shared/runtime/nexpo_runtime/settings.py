@@ -73,32 +73,13 @@ Addresses = Annotated[tuple[Address, ...], NoDecode, BeforeValidator(_split)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 """Comma-separated names."""
 
-
-def _to_temporal(settings: Settings, _: str) -> str:
-    if settings.temporal_encrypted or not settings.enable_temporal:
-        return ""
-    return "Temporal is reached in clear text; set TEMPORAL_TLS=true, or TEMPORAL_TLS_CA=file"
-
-
-def _to_listener(settings: Settings, _: str) -> str:
-    if settings.grpc_tls_cert is not None:
-        return ""
-    return "serves gRPC in clear text; set GRPC_TLS_CERT and GRPC_TLS_KEY"
-
-
-def _to_workers(settings: Settings, _: str) -> str:
-    if settings.grpc_tls_ca is not None:
-        return ""
-    return "a worker is reached in clear text; set GRPC_TLS_CA, GRPC_TLS_CERT and GRPC_TLS_KEY"
-
-
-GrpcListener = Annotated[Address, Outside(_to_listener)]
+GrpcListener = Annotated[Address, Outside(transport.to_listener)]
 """Where a service's gRPC listens."""
 
 HttpListener = Annotated[Address, Plain("it has no TLS of its own: a proxy in front has")]
 """Where a service's HTTP listens."""
 
-Workers = Annotated[Addresses, Outside(_to_workers)]
+Workers = Annotated[Addresses, Outside(transport.to_workers)]
 """Where the replicas of a worker serve gRPC."""
 
 Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_level)]
@@ -129,7 +110,7 @@ class Settings(BaseSettings):
     temporal_log_level: Level = "WARNING"
 
     enable_temporal: bool = True
-    temporal_address: Annotated[Address, Outside(_to_temporal)] = Field(
+    temporal_address: Annotated[Address, Outside(transport.to_temporal)] = Field(
         default="127.0.0.1:7233",
         validation_alias=AliasChoices("temporal_address", "temporal_server_url"),
     )

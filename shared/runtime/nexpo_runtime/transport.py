@@ -58,6 +58,27 @@ def https(_: Settings, url: str) -> str:
     return "" if url.startswith("https://") else "http:// is clear text; use https://"
 
 
+def to_temporal(settings: Settings, _: str) -> str:
+    """The rule of Temporal."""
+    if settings.temporal_encrypted or not settings.enable_temporal:
+        return ""
+    return "Temporal is reached in clear text; set TEMPORAL_TLS=true, or TEMPORAL_TLS_CA=file"
+
+
+def to_listener(settings: Settings, _: str) -> str:
+    """The rule of where a service's own gRPC listens."""
+    if settings.grpc_tls_cert is not None:
+        return ""
+    return "serves gRPC in clear text; set GRPC_TLS_CERT and GRPC_TLS_KEY"
+
+
+def to_workers(settings: Settings, _: str) -> str:
+    """The rule of the workers' gRPC."""
+    if settings.grpc_tls_ca is not None:
+        return ""
+    return "a worker is reached in clear text; set GRPC_TLS_CA, GRPC_TLS_CERT and GRPC_TLS_KEY"
+
+
 def hosts_of(value: str) -> list[str]:
     """The hosts of a URL, which may name several, or of `host:port`.
 
