@@ -99,6 +99,8 @@ async def open_field(
     for name in by_rule:
         unframe = without_tds_headers if name == "sqlserver" else None
         stack.proxies[name] = RuleProxy(stack.proxies[name].target, unframe)
+    if "sqlserver" in by_rule:  # the proxy must be able to read what it is to stop
+        stack.servers.sqlserver.encrypt = "optional"
     async with running(stack, _RECONNECT) as channel:
         field = Field(stack, channel)
         await field.warm_up()

@@ -4,14 +4,19 @@ import base64
 import secrets
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import quote
 
 import httpx
 
 from nexpo_dev import ports
+from nexpo_dev.certificates import Authority
 from nexpo_dev.servers.postgresql import PostgresServer, let_pass
 from nexpo_dev.servers.server import Server, accepts
+
+_LASTS = timedelta(days=3650)  # a stack may be kept
 
 
 class CosmosServer(Server):
@@ -41,7 +46,14 @@ class CosmosServer(Server):
 
 
 class SqlServer(Server):
-    """The SQL Server stand-in, `nexpo_dev.sqlserver`, on a PostgreSQL cluster of its own."""
+    """The SQL Server stand-in, `nexpo_dev.sqlserver`, on a PostgreSQL cluster of its own.
+
+    It has a certificate for 127.0.0.1 and localhost, of an authority that it made and forgot.
+
+    Attributes:
+        encrypt: What `url` asks of the driver: "strict", "mandatory" or "optional".
+        authority: PEM file of the authority.
+    """
 
     name = "sqlserver"
     user_name: ClassVar[str] = "nexpo"
@@ -49,14 +61,26 @@ class SqlServer(Server):
     def __init__(self, folder: Path, *, durable: bool = True, port: int | None = None) -> None:
         super().__init__(folder, port=port)
         let_pass(self.folder)
+        self.encrypt = "mandatory"
+        self.authority = self.folder / "authority.pem"
         self.password = self.memory.secret("password")
         self.postgres = PostgresServer(self.folder / "postgres", durable=durable)
         self.parts = [self.postgres]
 
     @property
     def url(self) -> str:
-        """mssql://nexpo:password@127.0.0.1:port/nexpo."""
-        return f"mssql://{self.user_name}:{self.password}@{ports.HOST}:{self.port}/nexpo"
+        """mssql://nexpo:password@127.0.0.1:port/nexpo?Encrypt=mandatory&Certificate=file."""
+        return (
+            f"mssql://{self.user_name}:{self.password}@{ports.HOST}:{self.port}/nexpo"
+            f"?Encrypt={self.encrypt}&Certificate={quote(str(self.authority))}"
+        )
+
+    async def prepare(self) -> None:
+        """Has the certificate made, once."""
+        if not self.authority.exists():
+            authority = Authority(_LASTS)
+            authority.issue(self.folder, "localhost", ports.HOST, lasts=_LASTS)
+            authority.write(self.folder)  # last: where it is, the others are
 
     def command(self) -> Sequence[str | Path]:
         """python -m nexpo_dev.sqlserver."""
@@ -64,6 +88,8 @@ class SqlServer(Server):
             *(sys.executable, "-m", "nexpo_dev.sqlserver", "--port", str(self.port)),
             *("--database-url", self.postgres.url),
             *("--user", self.user_name, f"--password={self.password}"),  # it may begin with a dash
+            *("--certificate", self.folder / "localhost.pem"),
+            *("--key", self.folder / "localhost.key"),
         ]
 
     async def answers(self) -> bool:

@@ -7,10 +7,12 @@ import asyncio
 import logging
 import signal
 from contextlib import suppress
+from pathlib import Path
 
 import nexpo_dev.sqlserver as package
 from nexpo_dev.sqlserver.login import Access
 from nexpo_dev.sqlserver.server import LOG, Server
+from nexpo_dev.sqlserver.wire import Encryption
 
 
 async def _serve(port: int, server: Server) -> None:
@@ -36,11 +38,20 @@ def main() -> None:
     parser.add_argument("--user", required=True, help="the only log-in")
     parser.add_argument("--password", required=True, help="its password")
     parser.add_argument("--database", default="nexpo", help="the only database (%(default)s)")
+    parser.add_argument("--certificate", type=Path, help="PEM file; without it all is clear text")
+    parser.add_argument("--key", type=Path, help="PEM file of its private key")
+    parser.add_argument("--force-encryption", action="store_true", help="refuse clear text")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     access = Access(options.user, options.password, options.database)
     with suppress(KeyboardInterrupt):
-        asyncio.run(_serve(options.port, Server(access, options.database_url)))
+        server = Server(
+            access,
+            options.database_url,
+            Encryption(options.certificate, options.key) if options.certificate else None,
+            required=options.force_encryption,
+        )
+        asyncio.run(_serve(options.port, server))
 
 
 if __name__ == "__main__":

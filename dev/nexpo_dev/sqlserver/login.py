@@ -5,17 +5,26 @@ from __future__ import annotations
 import hmac
 import struct
 from dataclasses import dataclass
+from enum import IntEnum
 
 from nexpo_dev.sqlserver import tokens
 from nexpo_dev.sqlserver.errors import SqlError, login_failed
 from nexpo_dev.sqlserver.packets import LARGEST, SMALLEST, ProtocolError
 from nexpo_dev.sqlserver.tokens import Change, Done, Status
 
-_TDS_74 = 0x74000004
-_NO_ENCRYPTION = 2
+_TDS_74, _TDS_80 = 0x74000004, 0x08000000
 _INTEGRATED_SECURITY = 0x80
 _USER, _PASSWORD, _DATABASE = 40, 44, 68  # places of offset and length in LOGIN7
 _FIXED_PART = 94
+
+
+class Encrypt(IntEnum):
+    """What PRELOGIN says of encryption."""
+
+    LOGIN_ONLY = 0
+    ON = 1
+    NOT_SUPPORTED = 2
+    REQUIRED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +36,14 @@ class Login:
         password: Its password.
         database: Wanted database; the default when empty.
         packet_size: How large packets may be, in bytes.
+        version: Of TDS: 7.4 or 8.0, which differ in their encryption alone.
     """
 
     user: str
     password: str
     database: str
     packet_size: int
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +74,40 @@ class Access:
             )
 
 
-def prelogin_reply() -> bytes:
-    """Version 16.0, no encryption, no instance, no MARS."""
+def wanted_encryption(prelogin: bytes) -> Encrypt:
+    """What the client asks for. Raises ProtocolError when PRELOGIN is malformed."""
+    at = 0
+    while at + 5 <= len(prelogin) and prelogin[at] != 0xFF:
+        token, offset, length = struct.unpack_from(">BHH", prelogin, at)
+        if token == 1:
+            try:
+                return Encrypt(prelogin[offset : offset + length][0])
+            except (IndexError, ValueError):
+                raise ProtocolError("a PRELOGIN whose encryption is unknown") from None
+        at += 5
+    return Encrypt.NOT_SUPPORTED
+
+
+def agreed_encryption(wanted: Encrypt, able: bool, required: bool) -> Encrypt:
+    """The server's answer (MS-TDS 2.2.6.5, the table of ENCRYPTION).
+
+    Args:
+        wanted: What the client asked for.
+        able: Whether the server has a certificate.
+        required: Whether it lets nobody in without ("Force Encryption").
+    """
+    if not able:
+        return Encrypt.NOT_SUPPORTED
+    if required:
+        return Encrypt.REQUIRED if wanted is Encrypt.NOT_SUPPORTED else Encrypt.ON
+    return Encrypt.ON if wanted is Encrypt.REQUIRED else wanted
+
+
+def prelogin_reply(encryption: Encrypt) -> bytes:
+    """Version 16.0, no instance, no MARS."""
     options = [
         (0, bytes([16, 0, 0, 0, 0, 0])),
-        (1, bytes([_NO_ENCRYPTION])),
+        (1, bytes([encryption])),
         (2, b"\x00"),
         (3, b""),
         (4, b"\x00"),
@@ -80,12 +120,16 @@ def prelogin_reply() -> bytes:
     return head + b"\xff" + body
 
 
-def read_login(data: bytes) -> Login:
-    """Reads LOGIN7. Raises ProtocolError when it is malformed or older than TDS 7.4."""
+def read_login(data: bytes, *, strict: bool = False) -> Login:
+    """Reads LOGIN7. Raises ProtocolError when it is malformed or of a version it may not have.
+
+    Strict encryption allows TDS 8.0, and 7.4 as well: SQL Server 2022 lets in clients that
+    leave their version as it was.
+    """
     if len(data) < _FIXED_PART:
         raise ProtocolError("a log-in that is too short")
     version, packet_size = struct.unpack_from("<LL", data, 4)
-    if version != _TDS_74:
+    if version != _TDS_74 and not (strict and version == _TDS_80):
         raise ProtocolError(f"TDS version 0x{version:08X}")
     if data[25] & _INTEGRATED_SECURITY:
         raise ProtocolError("integrated security")
@@ -94,6 +138,7 @@ def read_login(data: bytes) -> Login:
         password=_text(bytes(_revealed(octet) for octet in _field(data, _PASSWORD))),
         database=_text(_field(data, _DATABASE)),
         packet_size=min(max(packet_size, SMALLEST), LARGEST),
+        version=version,
     )
 
 
@@ -126,7 +171,7 @@ def welcome(login: Login, database: str) -> bytes:
             tokens.info(5701, f"Changed database context to '{database}'."),
             tokens.collation(),
             tokens.changed_text(Change.LANGUAGE, "us_english"),
-            tokens.login_ack(),
+            tokens.login_ack(login.version),
             tokens.changed_text(Change.PACKET_SIZE, size, "4096"),
             tokens.done(Done.STATEMENT, Status.FINAL),
         ]

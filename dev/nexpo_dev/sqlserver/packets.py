@@ -6,6 +6,7 @@ import asyncio
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Protocol
 
 _HEADER = struct.Struct(">BBHHBB")  # type, status, length, spid, packet id, window
 _LAST = 0x01
@@ -46,7 +47,14 @@ class ProtocolError(Exception):
     """What arrived is not TDS; the connection cannot go on."""
 
 
-async def read_message(reader: asyncio.StreamReader) -> Message | None:
+class Source(Protocol):
+    """What messages are read from."""
+
+    async def readexactly(self, size: int, /) -> bytes:
+        """So many bytes. Raises asyncio.IncompleteReadError when there are fewer."""
+
+
+async def read_message(reader: Source) -> Message | None:
     """The next message; None when the client has closed the connection.
 
     Raises:
@@ -70,11 +78,16 @@ async def read_message(reader: asyncio.StreamReader) -> Message | None:
 
 def reply(payload: bytes, packet_size: int, spid: int) -> bytes:
     """A reply, cut into packets that are all full but the last."""
+    return framed(payload, Kind.REPLY, packet_size, spid)
+
+
+def framed(payload: bytes, kind: Kind, packet_size: int = 4096, spid: int = 0) -> bytes:
+    """A message of this kind, cut into packets."""
     room = packet_size - _HEADER.size
     parts = [payload[at : at + room] for at in range(0, len(payload), room)] or [b""]
     packets = bytearray()
     for number, part in enumerate(parts, 1):
         status = _LAST if number == len(parts) else 0
         length = _HEADER.size + len(part)
-        packets += _HEADER.pack(Kind.REPLY, status, length, spid, number % 256, 0) + part
+        packets += _HEADER.pack(kind, status, length, spid, number % 256, 0) + part
     return bytes(packets)

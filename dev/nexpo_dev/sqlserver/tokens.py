@@ -89,10 +89,10 @@ def collation() -> bytes:
     return changed_bytes(Change.COLLATION, COLLATION)
 
 
-def login_ack() -> bytes:
-    """LOGINACK: T-SQL over TDS 7.4, as SQL Server 2022 (16.0) says it."""
-    version = bytes([16, 0, 0, 0])
-    return _sized(0xAD, b"\x01\x74\x00\x00\x04" + _short_text(_PRODUCT) + version)
+def login_ack(version: int) -> bytes:
+    """LOGINACK: T-SQL over this version of TDS, as SQL Server 2022 (16.0) says it."""
+    product = bytes([16, 0, 0, 0])
+    return _sized(0xAD, struct.pack(">BL", 1, version) + _short_text(_PRODUCT) + product)
 
 
 def done(kind: Done, status: Status, count: int | None = None) -> bytes:

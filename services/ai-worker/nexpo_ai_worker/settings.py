@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
 from nexpo_runtime.settings import Settings
+from nexpo_runtime.transport import Outside, https
 
 DEFAULT_MODEL = "claude-haiku-5-5"
 
@@ -28,7 +29,7 @@ class AiSettings(Settings):
 
     enable_claude: bool = False
     anthropic_api_key: SecretStr | None = None
-    anthropic_base_url: str = "https://api.anthropic.com"
+    anthropic_base_url: Annotated[str, Outside(https)] = "https://api.anthropic.com"
     claude_model: str = Field(DEFAULT_MODEL, min_length=1)
     claude_max_tokens: int = Field(1024, ge=64, le=8192)
     claude_timeout: float = Field(15.0, gt=0, le=300)
@@ -43,10 +44,6 @@ class AiSettings(Settings):
         url = urlsplit(self.anthropic_base_url)
         if url.scheme not in ("http", "https") or not url.hostname:
             problems.append("ANTHROPIC_BASE_URL: not a http:// or https:// URL; correct it")
-        elif self.production and url.scheme == "http":
-            problems.append(
-                "ANTHROPIC_BASE_URL: http:// would show the API key to the network; use https://"
-            )
         if self.enable_claude and self.anthropic_api_key is None:
             problems.append(
                 "ANTHROPIC_API_KEY: not set, but ENABLE_CLAUDE is true; set it, or set "

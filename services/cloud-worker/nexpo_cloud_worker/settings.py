@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import ClassVar
+from typing import Annotated, ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
 from nexpo_runtime.settings import Settings
+from nexpo_runtime.transport import Outside, https
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
@@ -30,7 +31,7 @@ class CloudSettings(Settings):
     service: ClassVar[str] = "nexpo-cloud"
 
     enable_object_storage: bool = False
-    s3_endpoint_url: str = ""
+    s3_endpoint_url: Annotated[str, Outside(https)] = ""
     s3_bucket: str = "nexpo"
     s3_region: str = "us-east-1"
     s3_access_key_id: str = ""

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
 from nexpo.users.v1.users_pb2 import Store
+from nexpo_db_worker.transport import (
+    postgres_hosts,
+    problem_of,
+    to_mongodb,
+    to_postgres,
+    to_sqlserver,
+)
 from nexpo_runtime.settings import Settings
+from nexpo_runtime.transport import Outside, https
 
 
 class StoreName(StrEnum):
@@ -27,6 +35,9 @@ class StoreName(StrEnum):
         """The store in the contract."""
         return Store.Value(f"STORE_{self.name}")
 
+
+_Postgres = Annotated[SecretStr | None, Outside(to_postgres, postgres_hosts)]
+_Https = Annotated[SecretStr | None, Outside(https)]
 
 _SCHEMES: dict[str, tuple[str, ...]] = {
     "database_url": ("postgresql", "postgres"),
@@ -59,7 +70,7 @@ class DbSettings(Settings):
         mongodb_url: "mongodb://user:password@host:port/database".
         cosmosdb_url: The account's end point.
         cosmosdb_key: One of the account's keys.
-        sqlserver_url: "mssql://user:password@host:port/database".
+        sqlserver_url: "mssql://user:password@host:port/database?Encrypt=...".
         supabase_url: The project's URL.
         supabase_key: A service-role or secret key of the project.
         supabase_database_url: The project's database, for migrations only.
@@ -75,14 +86,14 @@ class DbSettings(Settings):
     enable_cosmosdb: bool = False
     enable_sqlserver: bool = False
     enable_supabase: bool = False
-    database_url: SecretStr | None = None
-    mongodb_url: SecretStr | None = None
-    cosmosdb_url: SecretStr | None = None
+    database_url: _Postgres = None
+    mongodb_url: Annotated[SecretStr | None, Outside(to_mongodb)] = None
+    cosmosdb_url: _Https = None
     cosmosdb_key: SecretStr | None = None
-    sqlserver_url: SecretStr | None = None
-    supabase_url: SecretStr | None = None
+    sqlserver_url: Annotated[SecretStr | None, Outside(to_sqlserver)] = None
+    supabase_url: _Https = None
     supabase_key: SecretStr | None = None
-    supabase_database_url: SecretStr | None = None
+    supabase_database_url: _Postgres = None
     tombstone_retention_days: float = Field(7.0, ge=1 / 24, le=3650)
     tombstone_purge_interval: float = Field(3600.0, ge=0.1, le=86_400)
 
@@ -131,6 +142,5 @@ class DbSettings(Settings):
         if not good:
             forms = " or ".join(f"{scheme}://" for scheme in schemes)
             return [f"{field.upper()}: not a URL of the form {forms}...; correct it"]
-        if self.production and parts.scheme == "http":
-            return [f"{field.upper()}: http:// would show the key to the network; use https://"]
-        return []
+        problem = problem_of(value)
+        return [f"{field.upper()}: {problem}"] if problem else []

@@ -16,6 +16,7 @@ class TcpProxy:
 
     Attributes:
         port: Where it listens, the same from start to end.
+        carried: Every byte that it read, both ways, as it came.
     """
 
     @classmethod
@@ -28,6 +29,7 @@ class TcpProxy:
 
     def __init__(self, host: str, port: int) -> None:
         self.port = 0
+        self.carried = bytearray()
         self._target = (host, port)
         self._mode: Mode = "open"
         self._server: asyncio.Server | None = None
@@ -106,6 +108,7 @@ class TcpProxy:
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
+                self.carried += data
                 if reply and self._mode == "silent":
                     continue
                 writer.write(data)

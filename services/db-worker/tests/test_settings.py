@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import SecretStr
 
@@ -83,9 +85,34 @@ def test_a_key_in_clear_text_is_refused_in_production() -> None:
         service_token=SecretStr("t" * 32),
         service_key=SecretStr("k" * 32),
         enable_temporal=False,
-        database_url=SecretStr(POSTGRES),
+        database_url=SecretStr("postgresql://u:p@db.example.com/db"),
         enable_supabase=True,
         supabase_url=SecretStr("http://project.example.com"),
         supabase_key=SecretStr("key"),
     )
-    assert found == ["SUPABASE_URL: http:// would show the key to the network; use https://"]
+    assert [problem.partition(":")[0] for problem in found] == ["DATABASE_URL", "SUPABASE_URL"]
+
+
+@pytest.mark.parametrize(
+    ("field", "url"),
+    [
+        ("sqlserver_url", "mssql://u:secret@h/db?Encrypt=perhaps"),
+        ("sqlserver_url", "mssql://u:secret@h/db?TrustServerCertificate=true&Encrypt=strict"),
+        ("sqlserver_url", "mssql://u:secret@h/db?Certificate=/does/not/exist.pem"),
+        ("mongodb_url", "mongodb://u:secret@h/db?tls=true&tlsCAFile=/does/not/exist.pem"),
+        (
+            "supabase_database_url",
+            "postgresql://u:secret@h/db?sslmode=verify-full&sslrootcert=/does/not/exist.pem",
+        ),
+        ("supabase_database_url", "postgresql://u:secret@h/db?sslmode=verify-full"),
+    ],
+)
+def test_options_with_which_nobody_could_connect_are_told_at_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, field: str, url: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("PGSSLROOTCERT", raising=False)
+    found = problems(**{"database_url": SecretStr(POSTGRES), field: SecretStr(url)})
+    assert len(found) == 1
+    assert found[0].startswith(f"{field.upper()}: ")
+    assert "secret" not in found[0]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field
 
-from nexpo_runtime.settings import Address, Addresses, Environment
+from nexpo_runtime.settings import Environment, GrpcListener, HttpListener, Workers
+from nexpo_runtime.transport import hosts_of, stays_here
 
 from .activities.settings import NotificationSettings
 
@@ -21,8 +21,8 @@ class GatewaySettings(NotificationSettings):
 
     service: ClassVar[str] = "nexpo-gateway"
 
-    grpc_address: Address = "127.0.0.1:8450"
-    http_address: Address = "127.0.0.1:8451"
+    grpc_address: GrpcListener = "127.0.0.1:8450"
+    http_address: HttpListener = "127.0.0.1:8451"
 
     api_keys_file: Path | None = None
     rate_limit: float = Field(500, gt=0, description="calls a second that one credential may make")
@@ -34,9 +34,9 @@ class GatewaySettings(NotificationSettings):
         200, ge=1, description="calls at once without a credential that one address may make"
     )
 
-    db_worker_address: Addresses = ()
-    cloud_worker_address: Addresses = ()
-    ai_worker_address: Addresses = ()
+    db_worker_address: Workers = ()
+    cloud_worker_address: Workers = ()
+    ai_worker_address: Workers = ()
 
     def problems(self) -> list[str]:
         found = super().problems()
@@ -55,8 +55,8 @@ class GatewaySettings(NotificationSettings):
     @cached_property
     def may_make_key(self) -> bool:
         """Whether a missing key file is made: for a developer, and out of everyone else's reach."""
-        hosts = [a.rpartition(":")[0].strip("[]") for a in (self.grpc_address, self.http_address)]
-        return self.environment is Environment.DEVELOPMENT and all(map(_loopback, hosts))
+        hosts = [*hosts_of(self.grpc_address), *hosts_of(self.http_address)]
+        return self.environment is Environment.DEVELOPMENT and all(map(stays_here, hosts))
 
     @property
     def workers(self) -> dict[str, tuple[str, ...]]:
@@ -66,10 +66,3 @@ class GatewaySettings(NotificationSettings):
             "nexpo-cloud": self.cloud_worker_address,
             "nexpo-ai": self.ai_worker_address,
         }
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -27,8 +27,10 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from . import transport
 from .settings_errors import SettingsError as SettingsError
 from .settings_errors import field_of, problem
+from .transport import Outside, Plain
 
 DEVELOPMENT_SERVICE_TOKEN = "nexpo-development-service-token"
 DEVELOPMENT_SERVICE_KEY = "nexpo-development-service-key"
@@ -68,6 +70,18 @@ Address = Annotated[str, AfterValidator(_host_and_port)]
 Addresses = Annotated[tuple[Address, ...], NoDecode, BeforeValidator(_split)]
 """Comma-separated addresses."""
 
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+"""Comma-separated names."""
+
+GrpcListener = Annotated[Address, Outside(transport.to_listener)]
+"""Where a service's gRPC listens."""
+
+HttpListener = Annotated[Address, Plain("it has no TLS of its own: a proxy in front has")]
+"""Where a service's HTTP listens."""
+
+Workers = Annotated[Addresses, Outside(transport.to_workers)]
+"""Where the replicas of a worker serve gRPC."""
+
 Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_level)]
 
 
@@ -91,11 +105,12 @@ class Settings(BaseSettings):
     """Name of the service in logs, traces, metrics and health answers."""
 
     environment: Environment = Environment.DEVELOPMENT
+    allow_insecure: Names = ()
     log_level: Level = "INFO"
     temporal_log_level: Level = "WARNING"
 
     enable_temporal: bool = True
-    temporal_address: Address = Field(
+    temporal_address: Annotated[Address, Outside(transport.to_temporal)] = Field(
         default="127.0.0.1:7233",
         validation_alias=AliasChoices("temporal_address", "temporal_server_url"),
     )
@@ -126,13 +141,13 @@ class Settings(BaseSettings):
     service_key: SecretStr = SecretStr(DEVELOPMENT_SERVICE_KEY)
     encryption_keys: SecretStr | None = None
 
-    grpc_address: Address = "127.0.0.1:0"
+    grpc_address: GrpcListener = "127.0.0.1:0"
     grpc_tls_cert: Path | None = None
     grpc_tls_key: Path | None = None
     grpc_tls_ca: Path | None = None
-    http_address: Address = "127.0.0.1:0"
+    http_address: HttpListener = "127.0.0.1:0"
     metrics_port: int = Field(default=0, ge=0, le=65535)
-    otel_exporter_otlp_endpoint: str = ""
+    otel_exporter_otlp_endpoint: Annotated[str, Outside(transport.https)] = ""
 
     @classmethod
     def load(cls, **overrides: object) -> Self:
@@ -173,6 +188,17 @@ class Settings(BaseSettings):
     def production(self) -> bool:
         """Whether development's conveniences are off."""
         return self.environment is Environment.PRODUCTION
+
+    @property
+    def temporal_encrypted(self) -> bool:
+        """Whether the way to Temporal is encrypted: as it is switched on, or by what needs it."""
+        return bool(
+            self.temporal_tls
+            or self.temporal_tls_cert
+            or self.temporal_tls_ca
+            or self.temporal_tls_server_name
+            or self.temporal_cloud_api_key
+        )
 
     @property
     def temporal_target(self) -> str:
@@ -249,7 +275,15 @@ class Settings(BaseSettings):
                 "ENCRYPTION_KEYS: not set, so payloads would lie in clear text in Temporal's "
                 "database; set 'id:key' (key: openssl rand -base64 32)"
             )
-        return problems
+        return problems + self._exposed_problems()
+
+    def _exposed_problems(self) -> list[str]:
+        allowed = {name.lower() for name in self.allow_insecure}
+        return [
+            f"{name.upper()}: {why}; or allow it with ALLOW_INSECURE={name.upper()}"
+            for name, why in transport.exposed(self)
+            if name not in allowed
+        ]
 
     def _tls_problems(self) -> list[str]:
         problems = []

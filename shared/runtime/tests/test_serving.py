@@ -306,7 +306,7 @@ async def test_mutual_tls_takes_the_place_of_the_token(
 
 def _certificates(folder: Path) -> tuple[Path, tuple[Path, Path], tuple[Path, Path]]:
     """An authority, a pair that it signed for localhost, and a pair that nobody signed."""
-    from .certificates import Authority
+    from nexpo_dev.certificates import Authority
 
     good, bad = Authority(), Authority()
     return good.write(folder), good.issue(folder, "localhost"), bad.issue(folder, "stranger")

@@ -13,11 +13,11 @@ import pytest
 from pydantic import SecretStr
 from temporalio.api.workflowservice.v1 import DescribeNamespaceResponse, GetSystemInfoResponse
 
+from nexpo_dev.certificates import Authority
 from nexpo_dev.pytest_plugin import TemporalAddress
 from nexpo_runtime.settings import Environment, Settings
 from nexpo_runtime.temporal import TemporalLink
 
-from .certificates import Authority
 from .conftest import eventually
 
 

@@ -36,7 +36,10 @@ _logged: dict[tuple[int, int, str], float] = {}
 
 
 def store_fault(
-    store: Store.ValueType, reason: Reason.ValueType, cause: BaseException | None = None
+    store: Store.ValueType,
+    reason: Reason.ValueType,
+    cause: BaseException | None = None,
+    mend: str = "",
 ) -> Fault:
     """A fault of a store.
 
@@ -45,10 +48,11 @@ def store_fault(
         reason: Why.
         cause: The driver's error. Only its type and code are logged, once a
             minute: its text may quote the data.
+        mend: What an operator must do, for the log.
     """
     title = TITLES[store]
     if cause is not None:
-        _report(store, reason, cause)
+        _report(store, reason, cause, mend)
     return Fault(
         reason,
         _SENTENCES[reason].format(title),
@@ -56,10 +60,14 @@ def store_fault(
     )
 
 
-def _report(store: Store.ValueType, reason: Reason.ValueType, cause: BaseException) -> None:
+def _report(
+    store: Store.ValueType, reason: Reason.ValueType, cause: BaseException, mend: str
+) -> None:
     codes = (getattr(cause, name, None) for name in ("sqlstate", "code", "number"))
     code = next(filter(None, codes), None)
     origin = f"{type(cause).__name__}, code {code}" if code else type(cause).__name__
+    if mend:
+        origin += f": {mend}"
     now = time.monotonic()
     if now - _logged.get((store, reason, origin), -_REPEAT_S) >= _REPEAT_S:
         _logged[store, reason, origin] = now

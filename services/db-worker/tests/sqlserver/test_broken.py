@@ -66,7 +66,12 @@ async def test_workers_that_start_at_once_migrate_an_empty_database_once(own: Sq
         "mssql://user:hunter2@host:1433",
         "mssql://host:1433/db",
         "postgres://user:hunter2@host/db",
-        "mssql://user:hunter2@host/db?encrypt=yes",
+        "mssql://user:hunter2@host/db?encrypt=perhaps",
+        "mssql://user:hunter2@host/db?encrypted=yes",
+        "mssql://user:hunter2@host/db?encrypt=yes&Encrypt=no",
+        "mssql://user:hunter2@host/db?encrypt=strict&TrustServerCertificate=yes",
+        "mssql://user:hunter2@host/db?TrustServerCertificate=1",
+        "mssql://user:hunter2@host:port/db",
         "",
     ],
 )
@@ -81,7 +86,7 @@ async def test_a_wrong_password_and_a_wrong_database_are_denied(
     own: SqlServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    for url in (own.url.replace(own.password, "hunter2"), own.url[:-5] + "other"):
+    for url in (own.url.replace(own.password, "hunter2"), own.url.replace("/nexpo?", "/other?")):
         async with open_sqlserver(url) as store:
             began = time.monotonic()
             with pytest.raises(Fault, match="STORE_DENIED") as caught:

@@ -12,7 +12,8 @@ from tcp_proxy import TcpProxy
 from user_store_contract import Age, Distant, Dump, UserStoreContract
 
 from nexpo_db_worker.providers.sqlserver import open_sqlserver
-from nexpo_db_worker.providers.sqlserver.connection import Connection, Target
+from nexpo_db_worker.providers.sqlserver.connection import Connection
+from nexpo_db_worker.providers.sqlserver.target import Target
 from nexpo_db_worker.stores import UserStore
 from nexpo_dev.pytest_plugin import SqlServerAddress
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import functools
-import ipaddress
 from dataclasses import dataclass, field
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.utils import parseaddr
 from enum import StrEnum
+from typing import Annotated
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import SecretStr
 
 from nexpo_runtime.settings import Settings
+from nexpo_runtime.transport import Outside, https, stays_here
 
 
 class Tls(StrEnum):
@@ -64,6 +65,12 @@ class MailSettings:
         return self.sender_address.rpartition("@")[2]
 
 
+def _to_mail_server(_: Settings, smtp_url: str) -> str:
+    if parse_smtp_url(smtp_url, "", "").tls in (Tls.IMPLICIT, Tls.REQUIRED):
+        return ""
+    return "mails may go in clear text; use smtps://, or ?starttls=required"
+
+
 class NotificationSettings(Settings):
     """What sending e-mails needs; the gateway's settings subclass it.
 
@@ -75,9 +82,9 @@ class NotificationSettings(Settings):
         public_url: What links in mails begin with.
     """
 
-    smtp_url: SecretStr | None = None
+    smtp_url: Annotated[SecretStr | None, Outside(_to_mail_server)] = None
     mail_from: str = "Nexpo <no-reply@localhost>"
-    public_url: str = ""
+    public_url: Annotated[str, Outside(https)] = ""
 
     @functools.cached_property
     def mail(self) -> MailSettings | None:
@@ -113,10 +120,6 @@ class NotificationSettings(Settings):
                 "PUBLIC_URL: not a http:// or https:// URL, but SMTP_URL is set and the links in "
                 "mails begin with it; set it"
             )
-        elif self.production and url.scheme == "http":
-            problems.append(
-                "PUBLIC_URL: http:// would show the tokens of links to the network; use https://"
-            )
         return problems
 
 
@@ -139,7 +142,7 @@ def parse_smtp_url(smtp_url: str, sender: str, public_url: str) -> MailSettings:
     return MailSettings(
         host=url.hostname,
         port=port or (465 if url.scheme == "smtps" else 587 if username else 25),
-        tls=_tls(url.scheme, url.query, bool(password) and not _is_loopback(url.hostname)),
+        tls=_tls(url.scheme, url.query, bool(password) and not stays_here(url.hostname)),
         username=username,
         password=password,
         sender=sender,
@@ -160,13 +163,6 @@ def _tls(scheme: str, query: str, secret: bool) -> Tls:
         return Tls(wanted)
     # A password never leaves the machine in clear text unless someone asked for that.
     return Tls.REQUIRED if secret else Tls.OFFERED
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _is_sender(text: str) -> bool:

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import logging
-import select
-import socket
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, TypeVar
-from urllib.parse import unquote, urlsplit
+from typing import Any, TypeVar
 
 import pytds
 from pytds.tds_types import NVarCharType
 
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer, WriteableBuffer
+from nexpo_db_worker.providers.sqlserver.target import Target
+from nexpo_db_worker.providers.sqlserver.tls_errors import TlsError
+from nexpo_db_worker.providers.sqlserver.transport import Moved, Transport
 
 T = TypeVar("T")
 
-# All of them together stay under the 10 s that an attempt of an activity may take.
-CONNECT_S = 3.0
+# What an attempt of an activity waits for is limited by the pool, to less than its 10 s.
+# Four round trips: PRELOGIN, two of the TLS handshake, the log-in; a slow network has its time.
+CONNECT_S = 5.0
 QUERY_S = 4.0
 _LOCK_MS = 3000
-_DEFAULT_PORT = 1433
+_MOVES = 3  # Azure SQL sends a client on once
 _LONGEST_TYPED = 4000  # characters; above it only NVARCHAR(MAX) is left
 
 Row = Sequence[Any]
@@ -31,78 +30,8 @@ Row = Sequence[Any]
 logging.getLogger("pytds").setLevel(logging.WARNING)
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where the database is, and who asks.
-
-    Attributes:
-        host: Host name or address.
-        port: TCP port.
-        database: Name of the database.
-        user: SQL Server log-in.
-        password: Its password.
-    """
-
-    host: str
-    port: int
-    database: str
-    user: str
-    password: str
-
-    @classmethod
-    def parse(cls, url: str) -> Self:
-        """Reads "mssql://user:password@host:port/database".
-
-        Raises:
-            ValueError: The URL is malformed; the text does not repeat it.
-        """
-        parts = urlsplit(url)
-        database = unquote(parts.path.removeprefix("/"))
-        complete = parts.hostname and parts.username and database
-        if parts.scheme != "mssql" or parts.query or not complete:
-            raise ValueError("Not like mssql://user:password@host:port/database.")
-        return cls(
-            host=parts.hostname or "",
-            port=parts.port or _DEFAULT_PORT,
-            database=database,
-            user=unquote(parts.username or ""),
-            password=unquote(parts.password or ""),
-        )
-
-
 class BrokenReplyError(pytds.InterfaceError):  # type: ignore[misc]  # pytds is untyped
     """What the server sent is not what the driver can read."""
-
-
-class _Socket(socket.socket):
-    """Reports a lost connection in the driver's own words.
-
-    For a ConnectionError the driver would sleep until the log-in's time is over.
-    """
-
-    @classmethod
-    def connected(cls, host: str, port: int) -> Self:
-        plain = socket.create_connection((host, port), CONNECT_S)
-        timeout = plain.gettimeout()
-        found = cls(plain.family, plain.type, plain.proto, plain.detach())
-        found.settimeout(timeout)
-        # A connection that was idle when its server vanished shows within a minute.
-        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30)
-        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
-        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 5)
-        return found
-
-    def recv_into(self, buffer: WriteableBuffer, nbytes: int = 0, flags: int = 0) -> int:
-        try:
-            return super().recv_into(buffer, nbytes, flags)
-        except ConnectionError:
-            raise pytds.ClosedConnectionError from None
-
-    def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
-        try:
-            super().sendall(data, flags)
-        except ConnectionError:
-            raise pytds.ClosedConnectionError from None
 
 
 class Connection:
@@ -113,47 +42,55 @@ class Connection:
     """
 
     def __init__(self, target: Target) -> None:
-        """Connects and logs in; takes at most twice CONNECT_S.
+        """Connects, encrypts and logs in; takes at most CONNECT_S and QUERY_S.
 
         Raises:
             pytds.Error, OSError: It could not.
         """
-        self._socket = _Socket.connected(target.host, target.port)
-        try:
-            self._link = self._driver(lambda: self._log_in(target))
-            self.execute(f"SET XACT_ABORT ON; SET LOCK_TIMEOUT {_LOCK_MS};")
-        except BaseException:
-            self._socket.close()
-            raise
+        ends = time.monotonic() + CONNECT_S
+        for _ in range(_MOVES):
+            self._transport = Transport.open(target, ends - time.monotonic())
+            try:
+                self._log_in(target)
+                self.execute(f"SET XACT_ABORT ON; SET LOCK_TIMEOUT {_LOCK_MS};")
+                return
+            except Moved as moved:
+                self._transport.close()
+                target = target.moved(moved.host, moved.port)
+            except BaseException:
+                self._transport.close()
+                raise
+        raise TlsError("the server sends us from host to host; connect to the last one directly")
 
-    def _log_in(self, target: Target) -> Any:
-        return pytds.connect(
-            dsn=target.host,
-            port=target.port,
-            database=target.database,
-            user=target.user,
-            password=target.password,
-            appname="nexpo-db-worker",
-            login_timeout=CONNECT_S,
-            timeout=QUERY_S,
-            disable_connect_retry=True,
-            autocommit=True,
-            sock=self._socket,
-        )
+    def _log_in(self, target: Target) -> None:
+        options = {
+            "dsn": target.host,
+            "port": target.port,
+            "database": target.database,
+            "user": target.user,
+            "password": target.password,
+            "appname": "nexpo-db-worker",
+            "login_timeout": CONNECT_S,
+            "timeout": QUERY_S,
+            "disable_connect_retry": True,
+            "autocommit": True,
+            "sock": self._transport,
+        }
+        self._link = self._driver(lambda: pytds.connect(**options))
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether what is sent is encrypted."""
+        return self._transport.encrypted
 
     @property
     def stale(self) -> bool:
         """Whether the server closed it, or sent what nobody asked for, while it was idle."""
-        poll = select.poll()
-        try:
-            poll.register(self._socket, select.POLLIN)
-            return bool(poll.poll(0))
-        except (OSError, ValueError):
-            return True
+        return self._transport.stale
 
     def close(self) -> None:
         """Breaks it off; the server rolls back what is open."""
-        self._socket.close()
+        self._transport.close()
 
     def execute(self, statements: str, **values: object) -> tuple[int, list[Row]]:
         """Runs a batch.
@@ -210,7 +147,7 @@ class Connection:
         """Calls the driver; on bytes that are no TDS it raises whatever comes to it."""
         try:
             return call()
-        except (pytds.Error, OSError):
+        except (pytds.Error, OSError, Moved):
             raise
         except Exception as error:
             raise BrokenReplyError(type(error).__name__) from error

@@ -13,10 +13,12 @@ import pytds
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.users.v1.users_pb2 import Store
 from nexpo_db_worker.providers.faults import store_fault
+from nexpo_db_worker.providers.sqlserver.tls_errors import TlsError
 from nexpo_runtime.errors import Fault
 
 _DUPLICATE = frozenset({2601, 2627})
-_DENIED = frozenset({229, 230, 262, 297, 300, 916, 4060, 18452, 18456, 18486, 18487, 18488, 40615})
+_NOT_LET_IN = frozenset({4060, 18452, 18456, 18486, 18487, 18488, 40615})
+_DENIED = _NOT_LET_IN | {229, 230, 262, 297, 300, 916}
 _THROTTLED = frozenset({10928, 10929, 40501, 40544, 49918, 49919, 49920})
 _UNAVAILABLE = frozenset(
     {
@@ -52,10 +54,18 @@ def fault_of(error: pytds.Error | OSError) -> Fault:
         reason = Reason.REASON_STORE_UNAVAILABLE
     else:
         reason = Reason.REASON_STORE_REFUSED
-    fault = store_fault(Store.STORE_SQLSERVER, reason, error)
+    fault = store_fault(Store.STORE_SQLSERVER, reason, error, _mend(error))
     if reason == Reason.REASON_STORE_THROTTLED:
         fault.retry_after = _THROTTLE_DELAY
     return fault
+
+
+def _mend(error: Exception) -> str:
+    if isinstance(error, TlsError):
+        return error.mend
+    if isinstance(error, pytds.DatabaseError) and error.number in _NOT_LET_IN:
+        return "check user, password and database in SQLSERVER_URL, and the server's firewall"
+    return ""
 
 
 def _reason_of_number(number: int) -> Reason.ValueType:

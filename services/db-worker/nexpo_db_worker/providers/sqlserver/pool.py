@@ -12,9 +12,10 @@ from typing import Self, TypeVar
 import pytds
 
 from nexpo_db_worker.providers.preparation import Preparation
-from nexpo_db_worker.providers.sqlserver.connection import Connection, Target
+from nexpo_db_worker.providers.sqlserver.connection import Connection
 from nexpo_db_worker.providers.sqlserver.errors import fault_of
 from nexpo_db_worker.providers.sqlserver.migrations import migrate
+from nexpo_db_worker.providers.sqlserver.target import Target
 from nexpo_runtime.errors import Fault
 
 T = TypeVar("T")

@@ -17,9 +17,10 @@ from nexpo.data.v1.data_pb2 import UserRecord
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.users.v1.users_pb2 import Store, User
 from nexpo_db_worker.providers.faults import store_fault
-from nexpo_db_worker.providers.sqlserver.connection import Connection, Row, Target
+from nexpo_db_worker.providers.sqlserver.connection import Connection, Row
 from nexpo_db_worker.providers.sqlserver.errors import is_duplicate, names
 from nexpo_db_worker.providers.sqlserver.pool import Pool
+from nexpo_db_worker.providers.sqlserver.target import Target
 from nexpo_db_worker.records import NAMES, UserFields
 from nexpo_db_worker.stores import Position, StoredUser
 from nexpo_runtime.errors import Fault
@@ -222,8 +223,7 @@ async def open_sqlserver(url: str, size: int = 8) -> AsyncIterator[SqlServerUser
     """Opens the store; the database is met, and migrated, at the first call.
 
     Args:
-        url: "mssql://user:password@host:port/database"; the driver encrypts nothing,
-            so the network between must be trusted.
+        url: "mssql://user:password@host:port/database?Encrypt=..."; see Target.
         size: Connections at most.
 
     Raises:
