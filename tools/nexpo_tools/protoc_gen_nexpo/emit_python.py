@@ -7,6 +7,7 @@ from importlib import resources
 from nexpo_tools.protoc_gen_nexpo.emit_client import emit_client
 from nexpo_tools.protoc_gen_nexpo.emit_comments import emit_comments
 from nexpo_tools.protoc_gen_nexpo.emit_modules import emit_modules
+from nexpo_tools.protoc_gen_nexpo.emit_queues import emit_queues
 from nexpo_tools.protoc_gen_nexpo.emit_service import emit_service
 from nexpo_tools.protoc_gen_nexpo.emit_temporal import emit_temporal
 from nexpo_tools.protoc_gen_nexpo.model import Contract
@@ -20,6 +21,7 @@ def emit_python(contract: Contract) -> dict[str, str]:
     outputs = {f"nexpo/{name}": template(name) for name in _TEMPLATES}
     outputs["nexpo/modules.py"] = emit_modules(contract)
     outputs["nexpo/comments.py"] = emit_comments(contract)
+    outputs["nexpo/queues.py"] = emit_queues(contract)
     outputs["nexpo/py.typed"] = ""
     for file in contract.files:
         modules = {
