@@ -16,6 +16,7 @@ from nexpo.operations.v1.operations_pb2 import OperationTask, Progress, Step
 from . import flow
 from .errors import Fault
 from .names import OperationName
+from .steps import Steps
 
 _ENDED = (Step.DONE, Step.FAILED, Step.SKIPPED, Step.UNDONE)
 
@@ -45,6 +46,7 @@ class Tracker:
         )
         _set_to_now(self.progress.create_time)
         _set_to_now(self.progress.update_time)
+        self.plan = Steps()
         self.operation = str(OperationName(started.workflow_id, started.run_id))
         self._expected = 0
         self._steps: dict[str, Step] = {}

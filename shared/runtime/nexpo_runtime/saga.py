@@ -23,9 +23,10 @@ from nexpo.operations.v1.operations_pb2 import Progress
 from . import flow
 from .errors import Fault
 from .progress import Tracker, task_id
+from .steps import require_keys
 
 ResponseT = TypeVar("ResponseT", bound=Message)
-Undo = Call[Any] | Callable[[], Call[Any]]
+Undo = Call[Any]
 
 
 def step_key(step: str) -> str:
@@ -102,13 +103,23 @@ class Saga:
         dropped = isinstance(error, asyncio.CancelledError) and not self._stopping()
         # A dropped workflow is replayed later, on this worker or on another one.
         failed = isinstance(error, Exception | asyncio.CancelledError) and not dropped
-        if failed and not self._tracker.progress.past_pivot:
+        forgotten = None if error is not None else self._tracker.plan.forgotten(self)
+        if (failed or forgotten) and not self._tracker.progress.past_pivot:
             await self.undo()
+        if forgotten:
+            raise forgotten
 
     def step(
         self, name: str, do: Call[ResponseT], undo: Undo | None = None, target: str = ""
     ) -> SagaStep[ResponseT]:
-        """Describes a step; await it, or hand it to `all`."""
+        """Describes a step; await it, or hand it to `all`.
+
+        Raises:
+            ContractError: The operation has a step of this name, so both would
+                have one key; or the step has an undo that no key fences.
+        """
+        self._tracker.plan.describe(name, self)
+        require_keys(name, do, undo)
         return SagaStep(self, name, do, undo, target)
 
     async def run(self, step: SagaStep[ResponseT]) -> ResponseT:
@@ -152,6 +163,8 @@ class Saga:
             await asyncio.gather(*(self._undo(step) for step in group))
 
     def _register(self, group: list[SagaStep[Any]]) -> None:
+        for step in group:
+            self._tracker.plan.begin(step.name)
         undoable = [step for step in group if step.undo is not None]
         if undoable:
             self._groups.append(undoable)
@@ -171,8 +184,7 @@ class Saga:
 
     async def _undo(self, step: SagaStep[Any]) -> None:
         assert step.undo is not None
-        call = step.undo() if callable(step.undo) else step.undo
-        call = _keyed(call, step.name).retried(Retry.FOREVER)
+        call = _keyed(step.undo, step.name).retried(Retry.FOREVER)
         self._tracker.undoing(step.name, step.target)
         await self._undone(step.name, call)
         self._tracker.undone(step.name)
