@@ -23,6 +23,8 @@ _VALIDATE = "validate_"
 # What a subclass is there to write, and what every class has.
 _WRITTEN = {"execute", "begin"}
 _MADE = {"__init__", "run"}
+# What the runtime keeps in every instance.
+_STATE = {"tracker"}
 
 
 def check_shape(cls: type, contract: WorkflowContract[Any], base: type) -> None:
@@ -79,7 +81,7 @@ def _execute(
 def _handler(handler: Handler, cls: type, base: type) -> Iterator[str]:
     function: object = getattr(cls, handler.method, None)
     kind = f"the {handler.kind} {handler.name}"
-    if hasattr(base, handler.method):
+    if hasattr(base, handler.method) or handler.method in _STATE:
         yield f"{handler.method} is Operation's own, so it cannot be {kind}; rename the RPC"
     elif not callable(function):
         written = [name for name, value in inspect.getmembers(cls) if callable(value)]
