@@ -123,6 +123,13 @@ def start_of(method: MethodDescriptor) -> MethodDescriptor | None:
     return None if name == "*" else method.containing_service.methods_by_name[name]
 
 
+def start_fields() -> Iterator[FieldDescriptor]:
+    """The fields of every request that begins an operation."""
+    for method in methods():
+        if rule(method).HasField("start"):
+            yield from method.input_type.fields
+
+
 def sensitive(field: FieldDescriptor) -> options_pb2.Sensitive.ValueType:
     """How a field's value is protected."""
     return field.GetOptions().Extensions[options_pb2.sensitive]
