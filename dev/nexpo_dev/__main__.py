@@ -63,8 +63,8 @@ def up(folder: Path, first_port: int | None = None) -> int:
     running = FolderLock(folder).holder()
     if running is not None and first_port not in (None, kept_port(folder)):
         console.print(
-            f"The stack runs, from port {kept_port(folder)} on, and goes on. `make down` ends it and"
-            " deletes its data; then it can have other ports."
+            f"The stack runs, from port {kept_port(folder)} on, and goes on. `make down` ends it"
+            " and deletes its data; then it can have other ports."
         )
         return 1
     if running is not None:

@@ -49,7 +49,7 @@ def test_also_where_only_one_way_reaches_both(code: str) -> None:
         'await saga.step("debit", a)\nawait saga.step("credit", b)',
         'for store in stores:\n    await saga.step(f"create in {store}", a)',
         'for answer in await saga.all([saga.step("book", a)]):\n    use(answer)',
-        'match x:\n    case 1:\n        await s.step("a", b)\n    case _:\n        await s.step("a", c)',
+        'match x:\n    case 1:\n        s.step("a", b)()\n    case _:\n        s.step("a", c)()',
         'for x in y:\n    def made():\n        return saga.step("book", a)',
         'await saga.all(saga.step(f"create in {store}", a) for store in stores)',
         "await saga.all(steps)\nawait flow.sleep(pause)\nother.call(1)",

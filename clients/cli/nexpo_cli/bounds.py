@@ -156,7 +156,9 @@ def _allows_zero(rules: Any) -> bool:
         return False
     if rules.HasField("const") and rules.const != 0:
         return False
-    low = (not rules.HasField("gte") or rules.gte <= 0) and (not rules.HasField("gt") or rules.gt < 0)
+    low = (not rules.HasField("gte") or rules.gte <= 0) and (
+        not rules.HasField("gt") or rules.gt < 0
+    )
     high = (not rules.HasField("lte") or rules.lte >= 0) and (
         not rules.HasField("lt") or rules.lt > 0
     )

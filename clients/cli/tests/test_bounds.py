@@ -23,7 +23,9 @@ _TYPES = {
 }
 
 
-def field(kind: str, rules: str, *, optional: bool = False, several: bool = False) -> FieldDescriptor:
+def field(
+    kind: str, rules: str, *, optional: bool = False, several: bool = False
+) -> FieldDescriptor:
     """A field of this kind with these rules, in the text format of buf.validate."""
     number = next(_NUMBERS)
     file = descriptor_pb2.FileDescriptorProto(

@@ -28,9 +28,9 @@ class Steps:
             raise ContractError("A step has no name: its name is its effect's key. Give it one.")
         if name in self._begun:
             raise ContractError(
-                f"Two steps of the operation have the name '{name}', so both would have one key, and"
-                " the second would find the first one's effect. Name each after what differs, such"
-                f" as f'{name}, {{number}}'."
+                f"Two steps of the operation have the name '{name}', so both would have one key,"
+                " and the second would find the first one's effect. Name each after what differs,"
+                f" such as f'{name}, {{number}}'."
             )
         self._begun[name] = False
         self._saga_of[name] = saga
@@ -47,9 +47,7 @@ class Steps:
     def forgotten(self, saga: object) -> ContractError | None:
         """What is wrong when a saga ends now: steps of it that were made and never ran."""
         names = sorted(
-            name
-            for name, begun in self._begun.items()
-            if not begun and self._saga_of[name] is saga
+            name for name, begun in self._begun.items() if not begun and self._saga_of[name] is saga
         )
         if not names:
             return None

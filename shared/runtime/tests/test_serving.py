@@ -167,7 +167,9 @@ async def test_a_request_that_is_no_message_is_refused(service: SampleService) -
     assert caught.value.name == "INVALID_ARGUMENT"
 
 
-async def test_a_method_that_the_worker_does_not_know_shows_that_it_is_outdated(service: SampleService) -> None:
+async def test_a_method_that_the_worker_does_not_know_shows_that_it_is_outdated(
+    service: SampleService,
+) -> None:
     settings = plain()
     async with serving(settings, service) as server, clients(settings, server.port) as workers:
         with pytest.raises(Fault) as caught:

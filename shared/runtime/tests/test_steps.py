@@ -55,7 +55,8 @@ def mistake(body: Body) -> tuple[str, list[str]]:
 
     async def attempt(made: Attempt) -> Message:
         calls.append(made.name)
-        return made.call.activity.response()
+        response: type[Message] = made.call.activity.response
+        return response()
 
     async def run() -> str:
         BODY.set(body)

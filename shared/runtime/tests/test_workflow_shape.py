@@ -187,8 +187,11 @@ def test_a_place_is_the_file_and_line_of_the_method() -> None:
     with pytest.raises(ContractError) as refused:
         operation(CONTRACT)(PlaceOrder)
 
-    line = Path(__file__).read_text().splitlines().index(
-        "        def validate_everything(self, request: ProbeRequest) -> None:"
+    line = (
+        Path(__file__)
+        .read_text()
+        .splitlines()
+        .index("        def validate_everything(self, request: ProbeRequest) -> None:")
     )
     assert re.search(rf"{re.escape(__file__)}:{line + 1}: validate_everything", str(refused.value))
 

@@ -35,12 +35,14 @@ def _fields(message: Message, starts: bool) -> Iterator[tuple[Field, str]]:
             continue
         if not starts:
             # The gateway reads them from the request itself when it starts the operation.
-            yield field, (
+            advice = (
                 "is no field of a start's own request, so it never becomes the search attribute"
                 f" {attribute}; move it there, or remove search_attribute"
             )
+            yield field, advice
         if attribute in seen:
-            yield field, f"search attribute {attribute} is that of {seen[attribute]} too; rename one"
+            other = seen[attribute]
+            yield field, f"search attribute {attribute} is that of {other} too; rename one"
         seen.setdefault(attribute, field.name)
 
 

@@ -161,7 +161,7 @@ def _activity(method: Method, service: Service, contract: Contract) -> Iterator[
         yield "heartbeat is not shorter than start_to_close; shorten it or leave it out"
     key = method.request.fields.get("key")
     if key is not None and (key.scalar, key.shape) != ("string", "one"):
-        yield f"key of {method.request.full_name} is no single string, as its step's key is; mend it"
+        yield f"key of {method.request.full_name} is no single string, as a step's key is; mend it"
     elif key is None and rule.retry == "FOREVER":
         yield (
             "activity is retried without end, so the same call again must find its own effect:"

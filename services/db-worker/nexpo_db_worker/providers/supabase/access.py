@@ -8,7 +8,7 @@ import asyncpg
 
 from nexpo_db_worker.providers.postgres.migrations import alone
 
-CLOSE = Path(__file__).with_name("access.sql")
+CLOSE = Path(__file__).with_name("access.sql").read_text(encoding="utf-8")
 """SQL that closes all of it; to be run by hand after migrations that are run by hand."""
 
 # Of the schema public: what a public role may use in any way, or what shows its
@@ -55,5 +55,5 @@ async def close(connection: asyncpg.Connection) -> list[str]:
         return []
     async with alone(connection):
         found = await open_objects(connection)
-        await connection.execute(CLOSE.read_text())
+        await connection.execute(CLOSE)
     return found

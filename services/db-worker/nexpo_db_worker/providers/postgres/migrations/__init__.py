@@ -29,7 +29,7 @@ async def alone(connection: asyncpg.Connection) -> AsyncIterator[None]:
 
 
 async def migrate(
-    connection: asyncpg.Connection, files: Sequence[Path], after: Path | None = None
+    connection: asyncpg.Connection, files: Sequence[Path], after: str | None = None
 ) -> list[str]:
     """Applies those of the files that the database has not seen, all or none.
 
@@ -56,7 +56,7 @@ async def migrate(
             await connection.execute(file.read_text(), timeout=_WAIT_S)
             await connection.execute("INSERT INTO nexpo_migrations (name) VALUES ($1)", file.name)
         if new and after is not None:
-            await connection.execute(after.read_text(), timeout=_WAIT_S)
+            await connection.execute(after, timeout=_WAIT_S)
     return [file.name for file in new]
 
 
