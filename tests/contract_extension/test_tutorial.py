@@ -89,7 +89,7 @@ def test_only_its_files_and_generated_ones_change(followed: Followed) -> None:
 
 @pytest.mark.timeout(400)
 def test_its_last_step_is_run_as_it_stands(followed: Followed) -> None:
-    printed = followed.checkout.run(followed.last.text, within=380)
+    printed = followed.checkout.run(followed.last.text)
 
     for check in ("format", "ruff", "buf lint", "buf breaking", "workflows", "mypy"):
         assert re.search(rf"^{check} +ok", printed, re.MULTILINE), printed

@@ -71,13 +71,8 @@ class Checkout:
         self._git("add", "-A")
         self._git("-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-qm", "begin")
 
-    def run(self, commands: str, within: float = 100, **variables: str) -> str:
+    def run(self, commands: str, **variables: str) -> str:
         """Runs commands in bash as the reader would, and returns what they print.
-
-        Args:
-            commands: As the page has them.
-            within: Seconds that they may take.
-            variables: Of the environment, beside the copy's own.
 
         Raises:
             AssertionError: One failed; holds what it printed.
@@ -89,7 +84,7 @@ class Checkout:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=within,
+            timeout=_LONGEST_S,
             check=False,
         )
         assert done.returncode == 0, f"{commands}\nprinted:\n{done.stdout}"
@@ -113,5 +108,6 @@ class Checkout:
         return done.stdout
 
 
+_LONGEST_S = 380
 # The environment is there already: make must not build it again in the copy.
 _MAKE = 'make() { command make -s -o .venv/.ready "$@"; }'

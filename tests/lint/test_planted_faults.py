@@ -28,6 +28,10 @@ PLANTED = {
         'async def twice(saga: requests.Saga) -> None:\n    """Twice."""\n'
         '    saga.step("book", 1)\n',
     ),
+    "migrations": (
+        f"{_SHOP}/providers/postgres/migrations/0001_votes.sql",
+        "CREATE TABLE votes (id int);\n",
+    ),
     "imports": (
         "shared/contracts/nexpo/curious.py",
         '"""Curious."""\n\nimport nexpo_runtime\n\n__all__ = ["nexpo_runtime"]\n',
@@ -79,6 +83,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> str:
         ("mypy", "wrong.py"),
         ("workflows", "hasty.py"),
         ("workflows", "only describes a step"),
+        ("migrations", "0001_votes.sql:1: makes the table votes"),
         ("imports", "nexpo.curious -> nexpo_runtime"),
         ("buf lint", "PlainText"),
         ("buf breaking", 'field "1"'),

@@ -21,6 +21,7 @@ from .activity import ActivityContext
 from .errors import ContractError, Fault
 from .failures import fault_from
 from .metrics import ACTIVITY_SECONDS
+from .workflow_shape import method_problems
 
 _log = logs.get(__name__)
 
@@ -82,6 +83,12 @@ def check(services: Iterable[Service], queue: str) -> None:
                 implementation(service, method)
             except ContractError as error:
                 problems.append(str(error))
+                continue
+            function: object = getattr(type(service), method.method, None)
+            if inspect.isfunction(function):
+                problems += method_problems(
+                    method.method, function, True, method.request, method.response
+                )
     if problems:
         raise ContractError("\n".join(problems))
 

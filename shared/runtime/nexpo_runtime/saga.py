@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -234,5 +234,9 @@ def _keyed(call: Call[ResponseT], step: str) -> Call[ResponseT]:
     fields = call.request.DESCRIPTOR.fields_by_name
     # One that is there names another step's effect: unlocking ends what locking began.
     if "key" in fields and not call.request.key:  # type: ignore[attr-defined]  # checked
-        call.request.key = step_key(step)  # type: ignore[attr-defined]  # checked above
+        # Into a copy: a request that two steps share would give both the first one's key.
+        request = type(call.request)()
+        request.CopyFrom(call.request)
+        request.key = step_key(step)  # type: ignore[attr-defined]  # checked above
+        return replace(call, request=request)
     return call

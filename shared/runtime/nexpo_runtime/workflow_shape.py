@@ -72,10 +72,10 @@ def _execute(
     if execute is vars(base)["execute"]:
         yield f"execute is missing; write 'async def execute(self, request: {_name(contract)})'"
     else:
-        yield from _method("execute", execute, True, contract.request, contract.response)
+        yield from method_problems("execute", execute, True, contract.request, contract.response)
     begin = written.get("begin")
     if begin is not None:
-        yield from _method("begin", begin, False, contract.request, None)
+        yield from method_problems("begin", begin, False, contract.request, None)
 
 
 def _handler(handler: Handler, cls: type, base: type) -> Iterator[str]:
@@ -91,7 +91,7 @@ def _handler(handler: Handler, cls: type, base: type) -> Iterator[str]:
     else:
         # Temporal calls a query without awaiting it.
         asynchronous = handler.kind != "query"
-        yield from _method(
+        yield from method_problems(
             handler.method, function, asynchronous, handler.request, handler.response
         )
 
@@ -104,7 +104,7 @@ def _validators(written: dict[str, object], contract: WorkflowContract[Any]) -> 
             continue
         method = name.removeprefix(_VALIDATE)
         if method in updates:
-            yield from _method(name, value, False, updates[method].request, None)
+            yield from method_problems(name, value, False, updates[method].request, None)
         elif method in others:
             kind = others[method].kind
             yield f"{_place(value)}{name} is never called: a {kind} cannot be refused; remove it"
@@ -114,13 +114,22 @@ def _validators(written: dict[str, object], contract: WorkflowContract[Any]) -> 
             yield f"{_place(value)}{name} is never called: there is no update {method}; {mend}"
 
 
-def _method(
+def method_problems(
     name: str,
     function: object,
     asynchronous: bool,
     request: type[Message],
     response: type[Message] | None,
 ) -> Iterator[str]:
+    """What is wrong with a method that takes one message, and returns another or nothing.
+
+    Args:
+        name: Of the method.
+        function: As the class has it.
+        asynchronous: Whether it is awaited.
+        request: What it is called with.
+        response: What it must return; None when nobody looks.
+    """
     if not isinstance(function, FunctionType):
         yield f"{name} must be a method; write it as one"
         return

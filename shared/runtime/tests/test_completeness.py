@@ -11,7 +11,7 @@ import pytest
 
 from nexpo.cloud.v1.cloud_service import CloudActivitiesBase
 from nexpo.contract import Queue, Served
-from nexpo.health.v1.health_pb2 import ProbeRequest
+from nexpo.health.v1.health_pb2 import CheckHealthRequest, ProbeRequest
 from nexpo.queues import QUEUES
 from nexpo_runtime.completeness import check_complete, queue_of, served
 from nexpo_runtime.discovery import discover
@@ -74,6 +74,22 @@ def test_a_service_is_not_given_twice_nor_as_a_class_nor_as_something_else() -> 
     for wrong in (SampleService, object()):
         with pytest.raises(ContractError, match="is no service: give an object of a class"):
             check_complete(WHOLE, [wrong], [Sample], runtime=())  # type: ignore[list-item]  # the mistake
+
+
+def test_a_method_of_a_service_that_takes_or_returns_another_message_is_refused() -> None:
+    class Wrong(SampleService):
+        async def greet(self, request: CheckHealthRequest) -> CheckHealthRequest:  # type: ignore[override]  # the mistake
+            return request
+
+    with pytest.raises(ContractError) as refused:
+        check_complete(WHOLE, [Wrong()], [Sample], runtime=())
+
+    first, second = str(refused.value).splitlines()
+    assert first.endswith(
+        "greet gets a nexpo.health.v1.ProbeRequest, not a nexpo.health.v1.CheckHealthRequest"
+    )
+    assert "greet must return a nexpo.health.v1.ProbeResponse" in second
+    assert first.startswith(f"{__file__}:")
 
 
 def test_an_operation_without_a_contract_is_refused_and_a_base_of_others_is_not() -> None:

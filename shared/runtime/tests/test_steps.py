@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from google.protobuf.message import Message
 
-from nexpo.cloud.v1.cloud_pb2 import CreateHomeRequest, RemoveHomeRequest
+from nexpo.cloud.v1.cloud_pb2 import CreateHomeRequest, CreateHomeResponse, RemoveHomeRequest
 from nexpo.cloud.v1.cloud_temporal import cloud_activities as cloud
 from nexpo.contract import Call, WorkflowContract
 from nexpo.health.v1.health_pb2 import CheckHealthRequest, ProbeRequest, ProbeResponse
 from nexpo.health.v1.health_temporal import probe_activities
+from nexpo_runtime import flow
 from nexpo_runtime.errors import ContractError, Fault
 from nexpo_runtime.local_engine import Attempt, LocalOperation
 from nexpo_runtime.operation import Operation, operation
@@ -167,6 +168,39 @@ def test_an_undo_without_a_key_is_refused_before_the_step_runs(keyless: str) -> 
 
     assert "nexpo.health.v1.ProbeRequest has no field for the step's key" in said
     assert calls == []
+
+
+def test_a_call_outside_a_saga_that_has_no_key_is_refused() -> None:
+    async def loose(operation: Operation[Any, Any]) -> None:
+        await flow.call(create(), "make")
+
+    said, calls = mistake(loose)
+
+    assert "nexpo.cloud.v1.CreateHome is called outside a saga" in said
+    assert calls == []
+
+
+def test_steps_that_share_a_request_have_a_key_each() -> None:
+    keys: list[str] = []
+
+    async def attempt(made: Attempt) -> Message:
+        assert isinstance(made.call.request, CreateHomeRequest)
+        keys.append(made.call.request.key)
+        return CreateHomeResponse()
+
+    async def both(operation: Operation[Any, Any]) -> None:
+        async with operation.saga() as saga:
+            shared = create()
+            await saga.all([saga.step("debit", shared), saga.step("credit", shared)])
+
+    async def run() -> None:
+        BODY.set(both)
+        name = "acme/sample.v1.Steps/1"
+        await LocalOperation(Mistaken, CheckHealthRequest(), name, "run", attempt).start()
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.run(run())
+    assert sorted(keys) == ["acme/sample.v1.Steps/1/credit", "acme/sample.v1.Steps/1/debit"]
 
 
 def test_the_log_says_what_the_caller_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
