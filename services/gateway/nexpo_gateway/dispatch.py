@@ -212,7 +212,7 @@ def check_natives(contract: Contract, natives: Mapping[str, object]) -> None:
         method = getattr(served, rpc.snake_name, None)
         right = inspect.isasyncgenfunction if rpc.streams else inspect.iscoroutinefunction
         if not right(method):
-            kind = "an async generator" if rpc.streams else "async def"
+            kind = "async generator" if rpc.streams else "async method"
             problems.append(
                 f"{rpc.path}: {type(served).__name__} has no {kind} {rpc.snake_name}; write it"
             )
