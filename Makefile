@@ -31,8 +31,8 @@ picture: .venv/.ready ## Draw the README's picture of the demo again, from a rea
 	@DEMO_PICTURE=docs/demo.svg $(PY) -m nexpo_dev.demo
 
 .PHONY: up
-up: .venv/.ready ## Start the whole stack and keep it running; print addresses and what to try
-	@$(PY) -m nexpo_dev up
+up: .venv/.ready ## Start the whole stack and keep it running; print addresses and what to try. Ports: make up PORTS=9450
+	@$(PY) -m nexpo_dev $(if $(PORTS),--ports $(PORTS)) up
 
 .PHONY: status
 status: .venv/.ready ## Show what of the stack runs

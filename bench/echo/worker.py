@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from nexpo.contract import Queue
 from nexpo_runtime import entrypoint
 from nexpo_runtime.settings import Settings
 from nexpo_runtime.worker import run_worker
@@ -21,7 +22,13 @@ async def main(settings: BenchSettings) -> None:
     """Runs it until it is told to stop."""
     from .workflows import Copies, Echo, Hold
 
-    await run_worker(settings, queue=QUEUE, workflows=[Echo, Hold], services=[Copies()])
+    await run_worker(
+        settings,
+        queue=QUEUE,
+        workflows=[Echo, Hold],
+        services=[Copies()],
+        expected=Queue(QUEUE),  # of the contract's own parts it has none
+    )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from nexpo_dev.folder_lock import AlreadyRunningError, FolderLock
 from nexpo_dev.servers.postgresql import sweep
-from nexpo_dev.stack import Stack
+from nexpo_dev.stack import PREFERRED_PORTS, Stack, kept_port
 from nexpo_dev.supervisor import Status, Supervisor
 from nexpo_dev.tries import three_things_to_try
 
@@ -26,25 +26,47 @@ def main() -> int:
     """Run a command. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m nexpo_dev", description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("build/stack"), help="of its data")
+    parser.add_argument(
+        "--ports",
+        type=_first_port,
+        metavar="FIRST",
+        help="the ports from this one on: gRPC, REST, then the servers'",
+    )
     parser.add_argument("command", choices=["up", "status", "down", "supervise"])
     arguments = parser.parse_args()
     folder: Path = arguments.folder.absolute()
     match arguments.command:
         case "up":
-            return up(folder)
+            return up(folder, arguments.ports)
         case "status":
             return status(folder)
         case "down":
             return down(folder)
         case _:
-            return asyncio.run(Supervisor(folder).run())
+            return asyncio.run(Supervisor(folder, arguments.ports).run())
 
 
-def up(folder: Path) -> int:
-    """Start the stack, or what of it has died, in the background; print where everything is."""
+def _first_port(text: str) -> int:
+    last = 65535 - len(PREFERRED_PORTS) + 1
+    if not text.isdecimal() or not 1024 <= int(text) <= last:
+        raise argparse.ArgumentTypeError(f"must be a port from 1024 to {last}")
+    return int(text)
+
+
+def up(folder: Path, first_port: int | None = None) -> int:
+    """Start the stack, or what of it has died, in the background; print where everything is.
+
+    A stack that runs is never ended by this, whatever goes wrong.
+    """
     begin = time.monotonic()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     running = FolderLock(folder).holder()
+    if running is not None and first_port not in (None, kept_port(folder)):
+        console.print(
+            f"The stack runs, from port {kept_port(folder)} on, and goes on. `make down` ends it"
+            " and deletes its data; then it can have other ports."
+        )
+        return 1
     if running is not None:
         before = Status.read(folder).round
         os.kill(running, signal.SIGUSR1)
@@ -52,17 +74,22 @@ def up(folder: Path) -> int:
     else:
         before = 0
         Status().write(folder)
-        supervisor = _spawn(folder)
+        supervisor = _spawn(folder, first_port)
     try:
         done = _follow(folder, before, supervisor)
     except KeyboardInterrupt:
+        if supervisor is None:
+            console.print("Interrupted. The stack goes on as it was.")
+            return 130
         console.print("Interrupted: ending what was started. Data is kept.")
         _end(folder)
         return 130
     if done.state != "ready":
+        said = "What had died did not start; the rest of the stack goes on."
         if supervisor is not None:
             supervisor.wait(_DOWN_PATIENCE)  # what did start is gone when this command is
-        console.print(f"[red]The stack did not start.[/] {_why(folder, done)}")
+            said = "The stack did not start."
+        console.print(f"[red]{said}[/] {_why(folder, done)}")
         return 1
     console.print()
     _print_addresses(done)
@@ -98,10 +125,11 @@ def down(folder: Path) -> int:
     return 0
 
 
-def _spawn(folder: Path) -> "subprocess.Popen[bytes]":
+def _spawn(folder: Path, first_port: int | None) -> "subprocess.Popen[bytes]":
+    ports = [] if first_port is None else ["--ports", str(first_port)]
     with (folder / "supervisor.log").open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "nexpo_dev", "--folder", str(folder), "supervise"],
+            [sys.executable, "-m", "nexpo_dev", "--folder", str(folder), *ports, "supervise"],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -50,7 +50,7 @@ def choose(
     """
     candidates = random.sample(_RANGE, 200)
     for port in ([preferred] if preferred else []) + candidates:
-        if acceptable(port) and is_free(port) and _reserve(port):
+        if acceptable(port) and is_free(port) and reserve(port):
             return port
     raise RuntimeError("No free port was found between 12000 and 32000.")
 
@@ -67,7 +67,8 @@ def holder(port: int) -> str:
     return "a process that this user may not see"
 
 
-def _reserve(port: int) -> bool:
+def reserve(port: int) -> bool:
+    """Says that this process will use the port; False when somebody has said so before."""
     if port in _reservations:
         return False
     reservation = socket.socket(socket.AF_UNIX)

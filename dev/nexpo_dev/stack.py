@@ -50,6 +50,17 @@ PREFERRED_PORTS: Mapping[str, int] = {
 _WORKERS_SEEN_S = 15
 
 
+def chosen_ports(first: int) -> Mapping[str, int]:
+    """The ports from `first` on: the gateway's gRPC and REST, then those of the servers."""
+    order = ("gateway gRPC", *(name for name in PREFERRED_PORTS if name != "gateway gRPC"))
+    return {name: first + index for index, name in enumerate(order)}
+
+
+def kept_port(folder: Path) -> int | None:
+    """The gateway's gRPC port that a folder's stack has; None when there is none yet."""
+    return Memory(folder / "gateway" / "server.json").known_port("grpc_port")
+
+
 class Stack:
     """All of Nexpo on this machine.
 
@@ -60,6 +71,7 @@ class Stack:
             "service:server" ("db-worker:temporal") for one of them.
         only: the servers and services to run; default all. Providers of the others are off.
         preferred_ports: use the ports that PREFERRED_PORTS names where they are free.
+        first_port: use exactly the ports from this one on instead, in the order of PREFERRED_PORTS.
         settings: further environment variables for all services.
         report: told one line for each thing that has started.
 
@@ -76,6 +88,7 @@ class Stack:
         fault_proxies: Iterable[str] = (),
         only: Iterable[str] = (*SERVERS, *SERVICES),
         preferred_ports: bool = False,
+        first_port: int | None = None,
         settings: Mapping[str, str] | None = None,
         report: Callable[[str], None] = lambda line: None,
     ) -> None:
@@ -86,6 +99,8 @@ class Stack:
         self._settings = settings or {}
         self._report = report
         self._wanted: Mapping[str, int] = PREFERRED_PORTS if preferred_ports else {}
+        if first_port is not None:
+            self._fix_ports(chosen_ports(first_port))
         self._memory = Memory(self.folder / "stack.json")
         self._secrets = Secrets(self.folder, self._memory)
         self.servers = self._make_servers()
@@ -177,6 +192,15 @@ class Stack:
             if await self.gateway.status() == "ok":
                 return
             await asyncio.sleep(0.1)
+
+    def _fix_ports(self, chosen: Mapping[str, int]) -> None:
+        """Keeps these ports, whatever was kept before."""
+        for name, port in chosen.items():
+            part, _, kind = name.partition(" ")
+            folder = self.folder / part.replace("_", "-")
+            folder.mkdir(mode=0o700, exist_ok=True)
+            key = f"{kind.lower()}_port" if kind else "port"
+            Memory(folder / "server.json").fix_port(key, port)
 
     def _make_servers(self) -> Servers:
         at, wanted = self.folder, self._wanted.get

@@ -59,9 +59,14 @@ class Status:
 class Supervisor:
     """Runs the stack of one folder until it is told to stop."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, first_port: int | None = None) -> None:
         self._status = Status()
-        self._stack = Stack(folder, preferred_ports=True, report=self._status.started.append)
+        self._stack = Stack(
+            folder,
+            preferred_ports=True,
+            first_port=first_port,
+            report=self._status.started.append,
+        )
         self._stop = asyncio.Event()
         self._again = asyncio.Event()
 
@@ -73,7 +78,13 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGUSR1, self._again.set)
         try:
             while not self._stop.is_set():
-                await self._start()
+                try:
+                    await self._start()
+                except (StartError, PortTakenError) as error:
+                    if self._status.round == 1:
+                        raise
+                    # What ran before runs on: only what had died did not come back.
+                    self._status.state, self._status.error = "failed", str(error)
                 self._again.clear()
                 await self._watch(self._again.wait())
             self._status.state = "stopped"
@@ -86,7 +97,7 @@ class Supervisor:
         return 0 if self._status.state == "stopped" else 1
 
     async def _start(self) -> None:
-        self._status.state = "starting"
+        self._status.state, self._status.error = "starting", ""
         self._status.round += 1
         self._status.started.clear()
         await self._watch(self._stack.start())

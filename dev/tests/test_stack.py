@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from nexpo_dev import servers
+from nexpo_dev import ports, servers
 from nexpo_dev.folder_lock import AlreadyRunningError, FolderLock
 from nexpo_dev.servers.postgresql import PREFIX, VAR_TMP
 from nexpo_dev.service import Service
@@ -28,10 +29,10 @@ class CommandLine:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def run(self, command: str) -> "subprocess.CompletedProcess[str]":
+    def run(self, *command: str) -> "subprocess.CompletedProcess[str]":
         """Run a command to its end."""
         return subprocess.run(
-            [sys.executable, "-m", "nexpo_dev", "--folder", str(self.folder), command],
+            [sys.executable, "-m", "nexpo_dev", "--folder", str(self.folder), *command],
             capture_output=True,
             text=True,
             timeout=200,
@@ -84,6 +85,27 @@ def test_up_keeps_everything_until_down_leaves_nothing(command_line: CommandLine
     assert "db-worker ready" in again.stdout
     assert "postgres ready" not in again.stdout
     assert command_line.get("/v1/users") == {}
+
+    # What cannot come back is said, and what runs goes on; other ports would not be these.
+    mails = command_line.folder / "mailbox" / "mails"
+    aside = mails.rename(mails.with_name("aside"))
+    mails.touch()
+    mailbox = Status.read(command_line.folder).running["mailbox"]
+    assert mailbox is not None
+    os.kill(mailbox, signal.SIGKILL)
+    failed = command_line.run("up")
+    assert failed.returncode == 1
+    assert "the rest of the stack goes on" in failed.stdout
+    assert "mailbox ended at start" in failed.stdout
+    assert command_line.get("/v1/users") == {}
+    moved = command_line.run("--ports", "9450", "up")
+    assert moved.returncode == 1
+    assert "goes on" in moved.stdout
+    assert command_line.get("/v1/users") == {}
+    mails.unlink()
+    aside.rename(mails)
+    assert "mailbox ready" in command_line.run("up").stdout
+    assert command_line.run("status").returncode == 0
 
     # The kernel ends everything with the supervisor; the next `up` has the same data and key.
     key = Status.read(command_line.folder).addresses[2]
@@ -147,6 +169,40 @@ async def test_two_stacks_that_prefer_the_same_ports_do_not_meet(tmp_path: Path)
         for a, b in ((one.servers.mailbox, two.servers.mailbox), (one.gateway, two.gateway)):
             assert set(a.memory.all_ports).isdisjoint(b.memory.all_ports)
     assert one.api_key != two.api_key
+
+
+async def test_ports_can_be_chosen_also_for_a_stack_that_had_others(tmp_path: Path) -> None:
+    Stack(tmp_path, preferred_ports=True)
+    first = ports.choose(acceptable=lambda port: all(ports.is_free(port + i) for i in range(12)))
+    only = ["mailbox", "claude"]
+    async with Stack(tmp_path, only=only, preferred_ports=True, first_port=first) as stack:
+        assert stack.gateway.grpc_port == first
+        assert stack.gateway.port == first + 1
+        mailbox = stack.servers.mailbox
+        chosen = [stack.servers.temporal.port, stack.servers.temporal.ui_port]
+        chosen += [mailbox.port, mailbox.smtp_port, stack.servers.object_storage.port]
+        assert chosen == [first + 2, first + 3, first + 4, first + 5, first + 11]
+        assert await mailbox.answers()
+    assert Stack(tmp_path, preferred_ports=True).gateway.grpc_port == first
+
+
+async def test_a_chosen_port_that_is_taken_is_an_error_and_not_another_port(
+    tmp_path: Path,
+) -> None:
+    first = ports.choose(acceptable=lambda port: all(ports.is_free(port + i) for i in range(12)))
+    with socket.socket() as other:
+        other.bind((ports.HOST, first + 4))
+        other.listen()
+        with pytest.raises(ports.PortTakenError, match=f"Port {first + 4}, which mailbox needs"):
+            async with Stack(tmp_path, only=["mailbox"], first_port=first):
+                pass
+
+
+def test_ports_that_do_not_exist_are_refused(command_line: CommandLine) -> None:
+    for wrong in ("80", "65530", "x"):
+        up = command_line.run("--ports", wrong, "up")
+        assert up.returncode == 2
+        assert "must be a port from 1024 to 65524" in up.stderr
 
 
 async def test_one_folder_is_run_once_at_a_time(tmp_path: Path) -> None:

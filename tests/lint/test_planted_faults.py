@@ -24,7 +24,13 @@ PLANTED = {
     "mypy": (f"{_SHOP}/wrong.py", '"""Wrong."""\n\nanswer: int = "no number"\n'),
     "workflows": (
         f"{_SHOP}/workflows/hasty.py",
-        '"""Hasty."""\n\nimport requests\n\n__all__ = ["requests"]\n',
+        '"""Hasty."""\n\nimport requests\n\n__all__ = ["requests"]\n\n\n'
+        'async def twice(saga: requests.Saga) -> None:\n    """Twice."""\n'
+        '    saga.step("book", 1)\n',
+    ),
+    "migrations": (
+        f"{_SHOP}/providers/postgres/migrations/0001_votes.sql",
+        "CREATE TABLE votes (id int);\n",
     ),
     "imports": (
         "shared/contracts/nexpo/curious.py",
@@ -76,6 +82,8 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> str:
         ("ruff", "unused.py"),
         ("mypy", "wrong.py"),
         ("workflows", "hasty.py"),
+        ("workflows", "only describes a step"),
+        ("migrations", "0001_votes.sql:1: makes the table votes"),
         ("imports", "nexpo.curious -> nexpo_runtime"),
         ("buf lint", "PlainText"),
         ("buf breaking", 'field "1"'),

@@ -44,6 +44,7 @@ from nexpo.users.v1.users_temporal import (
     UpdateUserContract,
 )
 from nexpo_runtime.activity_interceptor import ActivityInterceptor, activities_of
+from nexpo_runtime.completeness import queue_of
 from nexpo_runtime.converter import data_converter
 from nexpo_runtime.discovery import discover
 from nexpo_runtime.errors import Fault
@@ -267,7 +268,11 @@ async def _update(
 
 
 def _worker(environment: WorkflowEnvironment, queue: str) -> Worker:
-    services = [modelled(_BASES[queue]), Probe(queue, {"modelled": "on"})]
+    services = [
+        modelled(_BASES[queue]),
+        # Reads are not modelled; the probe of a whole worker names them all the same.
+        Probe(queue, {"modelled": "on"}, queue_of(queue).rpcs),
+    ]
     return Worker(
         environment.client,
         task_queue=queue,

@@ -4,28 +4,33 @@ They are what Temporal holds: signed with the key below, which protects nothing;
 in clear, so that people can read them, but for CheckHealth's, which are encrypted.
 `python -m tests.replay.record` records all of them. A history that does not
 replay any more is a running operation that would be stuck: a changed workflow
-needs `flow.patched`, not a new recording.
+needs `flow.patched`, not a new recording. A new workflow needs its histories from
+the release on that has its RPC.
 """
 
 from __future__ import annotations
 
 import base64
+import functools
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from google.protobuf import descriptor_pb2
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from nexpo_runtime.converter import data_converter
+from nexpo_runtime.discovery import contract_of
 from nexpo_runtime.settings import Settings
 from nexpo_runtime.temporal_engine import use_temporal
 from nexpo_runtime.tenant import Signer
 from nexpo_runtime.tenant_interceptors import TenantInterceptor
 
 HISTORIES = Path(__file__).with_name("histories")
+RELEASED = Path(__file__).parents[2] / "proto/released.binpb"
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,24 @@ def read(path: Path) -> Recorded:
     started = json.loads(text)["events"][0]["workflowExecutionStartedEventAttributes"]
     history = WorkflowHistory.from_json(started["workflowId"], text)
     return Recorded(path.parent.name, path.stem.replace("_", " "), history)
+
+
+@functools.cache
+def _released() -> frozenset[str]:
+    """Full names of every RPC of the released contract."""
+    files = descriptor_pb2.FileDescriptorSet.FromString(RELEASED.read_bytes()).file
+    return frozenset(
+        f"{file.package}.{method.name}"
+        for file in files
+        for service in file.service
+        for method in service.method
+    )
+
+
+def is_released(workflow: type) -> bool:
+    """Whether operations of it may be running somewhere: its RPC is a released one."""
+    contract = contract_of(workflow)
+    return contract is not None and contract.name in _released()
 
 
 def replayer(workflows: Iterable[type]) -> Replayer:

@@ -12,9 +12,11 @@ from nexpo_runtime.codec import ENCODING
 from nexpo_runtime.discovery import discover
 
 from .changed import PatchedUpdate, UnpatchedUpdate
-from .recorded import Recorded, histories, replayer
+from .recorded import Recorded, histories, is_released, replayer
 
 WORKFLOWS = discover(nexpo_gateway.workflows)
+RELEASED = [workflow for workflow in WORKFLOWS if is_released(workflow)]
+"""Of another one nothing can run, so there is nothing that a change could break."""
 WITHOUT_UNDO = {"CheckHealth"}
 """They change nothing, so they have nothing to undo."""
 
@@ -38,8 +40,8 @@ async def test_a_history_replays_on_todays_workflows(recorded: Recorded, todays:
     await todays.replay_workflow(recorded.history)
 
 
-@pytest.mark.parametrize("workflow", [workflow.__name__ for workflow in WORKFLOWS])
-def test_every_workflow_has_histories_without_and_with_undo(workflow: str) -> None:
+@pytest.mark.parametrize("workflow", [workflow.__name__ for workflow in RELEASED])
+def test_every_released_workflow_has_histories_without_and_with_undo(workflow: str) -> None:
     endings = {recorded.last_event for recorded in of(workflow)}
     assert "WORKFLOW_EXECUTION_COMPLETED" in endings
     if workflow in WITHOUT_UNDO:
@@ -62,7 +64,7 @@ def test_a_cancelled_and_a_blocked_onboarding_are_among_them() -> None:
 
 def test_every_recording_is_of_a_workflow_that_exists() -> None:
     known = {workflow.__name__ for workflow in WORKFLOWS}
-    assert {recorded.workflow for recorded in histories()} == known
+    assert {recorded.workflow for recorded in histories()} <= known
 
 
 def test_encrypted_histories_are_among_them() -> None:

@@ -16,8 +16,9 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from importlib import resources
 from pathlib import Path
 
@@ -128,19 +129,43 @@ def _drop_empty_services(tree: Tree) -> None:
                 path.unlink()
 
 
-def drift(root: Path, fresh: Path) -> list[str]:
-    """What differs between the generated files of two workspaces, one line per file."""
+class Difference(Enum):
+    """How a generated file differs from what the protos say: as a fault, and once it is mended."""
+
+    MISSING = ("is missing", "new")
+    LEFT_OVER = ("comes from no proto any more", "removed")
+    OTHER = ("is not what the protos say", "changed")
+
+    def __init__(self, fault: str, mended: str) -> None:
+        self.fault = fault
+        self.mended = mended
+
+
+def differences(root: Path, fresh: Path) -> dict[Path, Difference]:
+    """What differs between the generated files of two workspaces, by path."""
     ours, theirs = Tree.below(root), Tree.below(fresh)
     committed = {folder.relative_to(root) / path for folder, path in ours.files()}
     expected = {folder.relative_to(fresh) / path for folder, path in theirs.files()}
-    lines = [f"{path}: is missing" for path in expected - committed]
-    lines += [f"{path}: comes from no proto any more" for path in committed - expected]
-    lines += [
-        f"{path}: is not what the protos say"
-        for path in committed & expected
-        if not filecmp.cmp(root / path, fresh / path, shallow=False)
-    ]
-    return sorted(lines)
+    found = dict.fromkeys(expected - committed, Difference.MISSING)
+    found |= dict.fromkeys(committed - expected, Difference.LEFT_OVER)
+    for path in committed & expected:
+        if not filecmp.cmp(root / path, fresh / path, shallow=False):
+            found[path] = Difference.OTHER
+    return dict(sorted(found.items()))
+
+
+def drift(root: Path, fresh: Path) -> list[str]:
+    """The differences as faults, one line per file."""
+    return [f"{path}: {how.fault}" for path, how in differences(root, fresh).items()]
+
+
+def summary(found: Mapping[Path, Difference]) -> str:
+    """What was written, for people."""
+    if not found:
+        return "generated; nothing has changed"
+    files = "1 file has" if len(found) == 1 else f"{len(found)} files have"
+    lines = [f"  {how.mended:<8}{path}" for path, how in found.items()]
+    return "\n".join([f"generated; {files} changed", *lines])
 
 
 def main() -> None:
@@ -154,12 +179,13 @@ def main() -> None:
             generate(ROOT / "proto", fresh)
         except GenerationError as error:
             sys.exit(str(error))
-        lines = drift(ROOT, fresh)
         if check:
+            lines = drift(ROOT, fresh)
             sys.exit("\n".join([*lines, "run `make generate`"]) if lines else 0)
+        found = differences(ROOT, fresh)
         _install(fresh)
     third_party.lay_out(ROOT / "third_party")
-    print(f"generated; {len(lines)} files changed", *lines, sep="\n  ")
+    print(summary(found))
 
 
 def _install(fresh: Path) -> None:

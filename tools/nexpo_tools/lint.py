@@ -18,6 +18,7 @@ from time import monotonic
 
 from nexpo_tools import buf
 from nexpo_tools.generate import ROOT, GenerationError, drift, generate
+from nexpo_tools.migration_rules import check_migrations
 from nexpo_tools.workflow_rules import check_workflows
 
 _SOURCES = (
@@ -63,6 +64,7 @@ def main() -> None:
         "generated": _drift,
         "imports": lambda: _run("lint-imports", "--cache-dir", ".cache/import-linter"),
         "workflows": lambda: "\n".join(map(str, check_workflows(ROOT))),
+        "migrations": lambda: "\n".join(check_migrations(ROOT)),
     }
     sys.exit(report(run_checks(alongside, {"mypy": _mypy})))
 

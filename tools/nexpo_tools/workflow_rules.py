@@ -4,7 +4,8 @@ Replay runs a workflow again, in another process, and must come to the same
 commands. Three faults against that are silent until a replay fails: iterating a
 protobuf map or Struct, whose order differs per process, or a set; importing code
 that was not written for workflows; and reading the clock of the process. This
-rule stands in for Temporal's sandbox, see ADR 15.
+rule stands in for Temporal's sandbox, see ADR 15. What it says of a saga's steps
+is in step_rules.py.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from nexpo import modules
+from nexpo_tools.step_rules import check_steps
 
 # Of the runtime, only what was written for workflows.
 _RUNTIME = {"errors", "flow", "operation", "progress", "saga"}
@@ -71,6 +73,7 @@ def check_module(file: Path, root: Path) -> list[Finding]:
         *_imports(tree, f"{package}.workflows"),
         *_iterations(tree, unordered_fields()),
         *_clocks(tree),
+        *check_steps(tree),
     ]
     name = file.relative_to(root)
     return [Finding(name, line, advice) for line, advice in sorted(found)]

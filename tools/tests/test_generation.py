@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nexpo_tools import third_party
-from nexpo_tools.generate import ROOT, drift, generate
+from nexpo_tools.generate import ROOT, differences, drift, generate, summary
 from orders_contract import compile_protos
 
 
@@ -64,6 +64,23 @@ def test_what_is_written_by_hand_beside_it_is_nobodys_to_generate(
     (contracts / "orders/v1/client.py").write_text("", encoding="utf-8")
     assert drift(committed, generated) == [
         "shared/contracts/nexpo/orders/v1/client.py: comes from no proto any more"
+    ]
+
+
+def test_what_was_written_is_told_as_what_was_done_and_not_as_a_fault(
+    generated: Path, committed: Path
+) -> None:
+    assert summary(differences(committed, generated)) == "generated; nothing has changed"
+    contracts = committed / "shared/contracts/nexpo"
+    (contracts / "registry.py").unlink()
+    (contracts / "orders/v1/gone_service.py").write_text("", encoding="utf-8")
+    (contracts / "contract.py").write_text("", encoding="utf-8")
+
+    assert summary(differences(committed, generated)).splitlines() == [
+        "generated; 3 files have changed",
+        "  changed shared/contracts/nexpo/contract.py",
+        "  removed shared/contracts/nexpo/orders/v1/gone_service.py",
+        "  new     shared/contracts/nexpo/registry.py",
     ]
 
 

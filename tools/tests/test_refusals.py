@@ -221,12 +221,12 @@ REFUSALS = {
         "PlaceOrderRequest.payment",
         "is sensitive and a search attribute, which is clear text; remove one of them",
     ),
-    "a search attribute in a sensitive message": (
+    "a search attribute below the request": (
         "// Its size.\n  string size = 1;",
         '// Its size.\n  string size = 1 [(nexpo.options.v1.search_attribute) = "ParcelSize"];',
-        "OrderService.PlaceOrder",
-        '"secret.size" becomes the search attribute ParcelSize, clear text, but a sensitive'
-        " field holds it; remove search_attribute",
+        "Parcel.size",
+        "is no field of a start's own request, so it never becomes the search attribute"
+        " ParcelSize; move it there, or remove search_attribute",
     ),
     "a search attribute of the runtime": (
         '"OrderPayment"',

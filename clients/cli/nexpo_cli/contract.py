@@ -28,7 +28,6 @@ from nexpo.options.v1 import options_pb2  # noqa: E402
 __all__ = [
     "comment",
     "descriptor_of",
-    "is_required",
     "is_secret",
     "mask_paths",
     "owner",
@@ -59,12 +58,6 @@ def is_secret(field: FieldDescriptor) -> bool:
     What is merely personal (SENSITIVE_REDACT), such as an e-mail address, is typed.
     """
     return registry.sensitive(field) in _SECRET and not field.is_repeated
-
-
-def is_required(field: FieldDescriptor) -> bool:
-    """Whether the gateway refuses a request without the field."""
-    rules = field.GetOptions().Extensions[validate_pb2.field]
-    return bool(rules.required or rules.string.min_len or rules.string.uuid)
 
 
 def mask_paths(field: FieldDescriptor) -> list[str]:

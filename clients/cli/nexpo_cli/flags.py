@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 
 from . import values
-from .contract import comment, is_required, is_secret, mask_paths, owner, registry
+from .bounds import bounds, requires_value
+from .contract import comment, is_secret, mask_paths, owner, registry
 from .naming import kebab
 
 # Flags of the command itself; a field of the same name is asked for as --request.NAME.
@@ -61,7 +62,7 @@ class Flag:
     @property
     def required(self) -> bool:
         """Whether a request without it is refused."""
-        return self.positional or all(is_required(field) for field in self.path)
+        return self.positional or all(requires_value(field) for field in self.path)
 
     @property
     def several(self) -> bool:
@@ -85,6 +86,9 @@ class Flag:
             said.append(f"One of {', '.join(values.enum_names(field.enum_type))}.")
         if mask_paths(field):
             said.append("The fields that are given when left out.")
+        allowed = bounds(field)
+        if allowed:
+            said.append(f"[{'; '.join(allowed)}]")
         if self.required and not self.positional:
             said.append("[required]")
         return " ".join(filter(None, said))

@@ -48,7 +48,7 @@ def test_help_of_a_command_is_the_proto_s_own_words(alone: Nexpo) -> None:
 
     assert "Whatever fails or expires before that is undone everywhere." in said
     assert "permission users.create" in said
-    assert "--email TEXT E-mail address. [required]" in said
+    assert "--email TEXT E-mail address. [an e-mail address; at most" in said
     assert "One of postgres, mongodb, cosmosdb, sqlserver, supabase." in said
     assert "--profile.time-zone TEXT IANA time zone, such as Europe/Zurich." in said
     assert "--verify-within DURATION" in said

@@ -11,6 +11,7 @@ from temporalio.api.namespace.v1 import NamespaceConfig
 from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
 from temporalio.client import Client
 
+from nexpo import registry
 from nexpo_dev import ports
 from nexpo_dev.servers.programs import program
 from nexpo_dev.servers.server import Server
@@ -26,7 +27,11 @@ TUNING: dict[str, object] = {
     "matching.numTaskqueueWritePartitions": 1,
     "frontend.WorkflowTimeSkippingEnabled": True,
 }
-SEARCH_ATTRIBUTES = ("NexpoState", "NexpoTenant")
+# The runtime's own, and those of the contract's fields, which the gateway sets at a start.
+SEARCH_ATTRIBUTES = (
+    *("NexpoState", "NexpoTenant"),
+    *sorted(filter(None, {registry.search_attribute(field) for field in registry.start_fields()})),
+)
 RETENTION = timedelta(days=7)
 
 

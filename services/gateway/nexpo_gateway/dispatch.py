@@ -6,6 +6,7 @@ authenticate -> authorise -> read -> validate -> rate limit -> act by the rule.
 from __future__ import annotations
 
 import functools
+import inspect
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -15,7 +16,7 @@ from google.protobuf.message import Message
 from nexpo import registry
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.operations.v1.operations_pb2 import Progress
-from nexpo_runtime.errors import Fault, FieldViolation
+from nexpo_runtime.errors import ContractError, Fault, FieldViolation
 from nexpo_runtime.names import OperationName
 
 from .auth import Authenticator, identify
@@ -73,6 +74,9 @@ class Dispatcher:
             operations: Waits for operations.
             reads: Reaches the workers.
             natives: What serves a service's native methods, by its full name.
+
+        Raises:
+            ContractError: A native method of the contract is served by nothing.
         """
         self.contract = contract
         self._authenticators = authenticators
@@ -82,6 +86,7 @@ class Dispatcher:
         self._backend = backend
         self._operations = operations
         self._reads = reads
+        check_natives(contract, natives)
         self._natives = natives
 
     def close(self) -> None:
@@ -192,6 +197,27 @@ class Dispatcher:
     def _native(self, rpc: Rpc) -> Callable[..., Any]:
         method: Callable[..., Any] = getattr(self._natives[rpc.service], rpc.snake_name)
         return method
+
+
+def check_natives(contract: Contract, natives: Mapping[str, object]) -> None:
+    """Raises: ContractError: Lists every native method of the contract that nothing serves."""
+    problems: list[str] = []
+    for rpc in contract.rpcs:
+        served = natives.get(rpc.service)
+        if rpc.kind != "native":
+            continue
+        if served is None:
+            problems.append(f"{rpc.path} is native, but its service is not among the natives")
+            continue
+        method = getattr(served, rpc.snake_name, None)
+        right = inspect.isasyncgenfunction if rpc.streams else inspect.iscoroutinefunction
+        if not right(method):
+            kind = "async generator" if rpc.streams else "async method"
+            problems.append(
+                f"{rpc.path}: {type(served).__name__} has no {kind} {rpc.snake_name}; write it"
+            )
+    if problems:
+        raise ContractError("\n".join(problems))
 
 
 def _known(caller: Caller | None) -> Caller:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import nexpo_gateway.workflows
 from nexpo_runtime import logs
+from nexpo_runtime.completeness import check_complete, queue_of
 from nexpo_runtime.discovery import discover
+from nexpo_runtime.invocation import Service
+from nexpo_runtime.probe import PROBE
 from nexpo_runtime.shutdown import StopSignal
 
 from .activities.notifications import Notifications
+from .engines import QUEUE
+from .reads import check_reachable
 from .server import running_gateway
 from .settings import GatewaySettings
 
@@ -16,11 +21,15 @@ _log = logs.get(__name__)
 
 async def main(settings: GatewaySettings) -> None:
     """Runs the gateway until SIGTERM or SIGINT, then drains and returns."""
+    workflows = discover(nexpo_gateway.workflows)
+    services: list[Service] = [Notifications(settings.mail, settings.service_keys[0])]
+    check_complete(queue_of(QUEUE), services, workflows, runtime=PROBE)
+    check_reachable(settings.workers)
     with StopSignal() as stop:
         async with running_gateway(
             settings,
-            workflows=discover(nexpo_gateway.workflows),
-            services=[Notifications(settings.mail, settings.service_keys[0])],
+            workflows=workflows,
+            services=services,
             providers={"mail": settings.mail_state()},
         ):
             await stop.wait()

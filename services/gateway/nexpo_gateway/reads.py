@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from google.protobuf.message import DecodeError, Message
 
 from nexpo.errors.v1.errors_pb2 import Reason
-from nexpo_runtime.errors import Fault
+from nexpo_runtime.errors import ContractError, Fault
 from nexpo_runtime.worker_clients import WorkerClients
 
-from .contract import Rpc
+from .contract import Contract, Rpc
+
+
+def check_reachable(workers: Iterable[str]) -> None:
+    """Checks that the gateway has a setting for every worker of a read.
+
+    Args:
+        workers: Names of those that it has.
+
+    Raises:
+        ContractError: Lists the reads of the others.
+    """
+    known = set(workers)
+    lost = [
+        f"{rpc.path}: its worker {rpc.rule.read.worker} has no address: add one to GatewaySettings"
+        " and to its property workers"
+        for rpc in Contract.load().rpcs
+        if rpc.kind == "read" and rpc.rule.read.worker not in known
+    ]
+    if lost:
+        raise ContractError("\n".join(lost))
 
 
 class WorkerReads:

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from nexpo_runtime import logs, telemetry
+from nexpo_runtime.completeness import served
 from nexpo_runtime.health import Health, routes
 from nexpo_runtime.http_server import HttpServer
 from nexpo_runtime.invocation import Service
@@ -90,7 +91,7 @@ async def running_gateway(
         # Left in reverse: not ready, stop intake and drain, close, flush.
         stack.callback(telemetry.flush)
         workers = await stack.enter_async_context(WorkerClients(settings, settings.workers))
-        probe: Service = Probe(settings.service, providers or {})
+        probe: Service = Probe(settings.service, providers or {}, served(services, workflows))
         _introduce(settings, contract, workflows, providers or {})
         backend = await stack.enter_async_context(
             running_engine(settings, contract, workflows, [*services, probe], workers, health)

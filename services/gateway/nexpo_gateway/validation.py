@@ -34,7 +34,9 @@ def check(request: Message) -> None:
 def invalid(violations: list[FieldViolation]) -> Fault:
     """The fault for malformed fields."""
     count = len(violations)
-    fields = ", ".join(sorted({violation.field or "the request" for violation in violations})[:5])
+    # A rule over the whole message has no field: its own words say what is wrong.
+    named = {violation.field or violation.description.rstrip(".") for violation in violations}
+    fields = ", ".join(sorted(named)[:5])
     problem = "One problem" if count == 1 else f"{count} problems"
     return Fault(
         Reason.REASON_INVALID_ARGUMENT, f"{problem} in the request: {fields}.", fields=violations

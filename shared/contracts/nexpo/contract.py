@@ -175,3 +175,38 @@ class ServiceContract:
     name: str
     queue: str
     methods: tuple[Method, ...]
+
+
+@dataclass(frozen=True)
+class Served:
+    """A part of the contract that one worker serves.
+
+    Attributes:
+        name: Full name of the service; of a workflow, the one of its start RPC.
+        place: File and line in the contract's source.
+        rpcs: Full names of its RPCs.
+    """
+
+    name: str
+    place: str
+    rpcs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A task queue, and what the worker that polls it must serve.
+
+    Attributes:
+        name: Its name, also the name of the worker.
+        services: Its activities and its reads.
+        workflows: Its workflows.
+    """
+
+    name: str
+    services: tuple[Served, ...] = ()
+    workflows: tuple[Served, ...] = ()
+
+    @property
+    def rpcs(self) -> list[str]:
+        """Full names of everything that is served, sorted."""
+        return sorted(rpc for part in (*self.services, *self.workflows) for rpc in part.rpcs)

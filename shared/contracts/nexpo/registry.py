@@ -107,6 +107,13 @@ def result_type(method: MethodDescriptor) -> Descriptor:
         return descriptor_pool.Default().FindMessageTypeByName(name)
 
 
+def start_fields() -> Iterator[FieldDescriptor]:
+    """The fields of every request that begins an operation."""
+    for method in methods():
+        if rule(method).HasField("start"):
+            yield from method.input_type.fields
+
+
 def sensitive(field: FieldDescriptor) -> options_pb2.Sensitive.ValueType:
     """How a field's value is protected."""
     return field.GetOptions().Extensions[options_pb2.sensitive]

@@ -11,6 +11,7 @@ from typing import NoReturn, TypeVar
 import uvloop
 
 from . import logs, telemetry
+from .errors import ContractError
 from .settings import Settings, SettingsError
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
@@ -26,7 +27,7 @@ def run(main: Callable[[SettingsT], Awaitable[None]], settings_type: type[Settin
     """Loads the settings, runs `main` on uvloop, and ends the process.
 
     Exit codes: 0 it ended in order; 1 it broke, the log says where; 2 the
-    settings are wrong, standard error lists how.
+    settings or the code are wrong, standard error or the log lists how.
     """
     try:
         settings = settings_type.load()
@@ -52,11 +53,21 @@ def _guarded(main: Callable[[SettingsT], Awaitable[None]], settings: SettingsT) 
         _log.error("cannot start", why=str(error))
         return EXIT_FAILED
     except Exception as error:
+        if _is_authors(error):
+            # Its text names code and nothing of a request, so it may be logged.
+            _log.critical("cannot start", why=str(error), exc_info=error)
+            return EXIT_SETTINGS
         _log.critical("broke", exc_info=error)
         return EXIT_FAILED
     finally:
         telemetry.flush()
     return 0
+
+
+def _is_authors(error: Exception) -> bool:
+    """Whether it is what an author did wrong, found when a service puts its parts together."""
+    abstract = isinstance(error, TypeError) and "abstract class" in str(error)
+    return abstract or isinstance(error, (ContractError, ImportError, SyntaxError))
 
 
 def _exit(code: int) -> NoReturn:

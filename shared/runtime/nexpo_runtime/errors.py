@@ -54,6 +54,14 @@ def reason_value(name: str) -> Reason.ValueType:
         return Reason.REASON_INTERNAL
 
 
+class ContractError(TypeError):
+    """Code that does not fit the contract, or its own runtime: a mistake of an author.
+
+    Raised at import, at start, or when a saga's step is made. Its text is for
+    authors, names the mend, and holds nothing of a request.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class FieldViolation:
     """What is wrong with one field, by its path in the request: "profile.locale"."""

@@ -24,6 +24,8 @@ RETRY_AFTER_CAP = timedelta(minutes=1)
 
 TEMPORAL_RETRY_AFTER = timedelta(seconds=1)
 INTERNAL_MESSAGE = "Something went wrong inside Nexpo."
+_NOT_REGISTERED = "NotFoundError"
+"""Type of the failure with which a Temporal worker answers for an activity it does not have."""
 _SYMBOLIC = re.compile(r"^[A-Z][A-Z0-9_]*$")
 _WRAPPERS = (
     temporal_client.WorkflowFailureError,
@@ -99,6 +101,13 @@ def worker_unavailable(name: str) -> Fault:
     return Fault(Reason.REASON_WORKER_UNAVAILABLE, message, retry_after=TEMPORAL_RETRY_AFTER)
 
 
+def worker_outdated() -> Fault:
+    """A worker answers and knows nothing of what the contract says is its own."""
+    return Fault(
+        Reason.REASON_WORKER_OUTDATED, "The worker that answered does not serve this call."
+    )
+
+
 def _deadline_exceeded() -> Fault:
     return Fault(
         Reason.REASON_DEADLINE_EXCEEDED,
@@ -113,6 +122,8 @@ def _from_application_error(error: temporal.ApplicationError) -> Fault:
         if len(details) > 1 and isinstance(details[1], int):
             fault.attempt = details[1]
         return fault
+    if error.type == _NOT_REGISTERED:
+        return worker_outdated()
     reason = reason_value(error.type or "")
     if reason == Reason.REASON_INTERNAL or not _SYMBOLIC.match(error.type or ""):
         return Fault(Reason.REASON_INTERNAL, INTERNAL_MESSAGE)
@@ -164,7 +175,7 @@ def _from_grpc(error: grpc.RpcError) -> Fault:
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return _deadline_exceeded()
         case grpc.StatusCode.UNIMPLEMENTED:
-            return Fault(Reason.REASON_UNKNOWN_METHOD, "There is no such method.")
+            return worker_outdated()
         case grpc.StatusCode.RESOURCE_EXHAUSTED:
             return Fault(Reason.REASON_MESSAGE_TOO_LARGE, "The message is too large.")
         case _:

@@ -19,6 +19,8 @@ from temporalio import workflow
 from nexpo.contract import Call
 from nexpo.operations.v1.operations_pb2 import Progress
 
+from .errors import ContractError
+
 ResponseT = TypeVar("ResponseT", bound=Message)
 
 TASK_AFTER = timedelta(minutes=5)
@@ -131,7 +133,18 @@ def changed() -> None:
 
 
 async def call(call: Call[ResponseT], name: str | None = None) -> ResponseT:
-    """Makes a call outside any step. Raises: Fault."""
+    """Makes a call outside any step.
+
+    Raises:
+        Fault: As the activity failed.
+        ContractError: Its effect would have no key of its own.
+    """
+    fields = call.request.DESCRIPTOR.fields_by_name
+    if "key" in fields and not call.request.key:  # type: ignore[attr-defined]  # checked
+        raise ContractError(
+            f"{call.activity.name} is called outside a saga, so its effect has no key and would be"
+            " taken for that of another operation: make a step of it, or set the request's key"
+        )
     return await engine().call(call, name or call.activity.name)
 
 

@@ -18,9 +18,10 @@ from nexpo.contract import Method, ServiceContract
 
 from . import activity, logs
 from .activity import ActivityContext
-from .errors import Fault
+from .errors import ContractError, Fault
 from .failures import fault_from
 from .metrics import ACTIVITY_SECONDS
+from .workflow_shape import method_problems
 
 _log = logs.get(__name__)
 
@@ -37,11 +38,14 @@ def implementation(service: Service, method: Method) -> Implementation:
     """The coroutine function of the service that implements the method.
 
     Raises:
-        TypeError: It has none, or one that is not `async def`.
+        ContractError: It has none, or one that is not `async def`.
     """
     function: object = getattr(service, method.method, None)
     if not inspect.iscoroutinefunction(function):
-        raise TypeError(f"{type(service).__name__} has no 'async def {method.method}'")
+        raise ContractError(
+            f"{_named(service)} has no 'async def {method.method}(self, request)', which is"
+            f" {method.name}: write it so"
+        )
     implemented: Implementation = function
     return implemented
 
@@ -50,21 +54,47 @@ def check(services: Iterable[Service], queue: str) -> None:
     """Compares services with their contracts, so that a mistake is found at start.
 
     Raises:
-        TypeError: Lists every method that is missing and every service that
-            belongs to another queue.
+        ContractError: Lists every method that is missing, every service that
+            belongs to another queue, and every one that is given twice.
     """
     problems: list[str] = []
+    seen: dict[str, Service] = {}
     for service in services:
-        contract = service.CONTRACT
+        contract: ServiceContract | None = getattr(service, "CONTRACT", None)
+        if contract is None or isinstance(service, type):
+            problems.append(
+                f"{service!r} is no service: give an object of a class that extends a base of"
+                " nexpo....*_service"
+            )
+            continue
         if contract.queue != queue:
-            problems.append(f"{contract.name} belongs to {contract.queue}, not to {queue}")
+            problems.append(
+                f"{_named(service)}: {contract.name} belongs to {contract.queue}, not to {queue}:"
+                " give it to that worker, or correct the queue in its proto"
+            )
+        if contract.name in seen:
+            problems.append(
+                f"{_named(service)} and {_named(seen[contract.name])} both are {contract.name}:"
+                " give one"
+            )
+        seen[contract.name] = service
         for method in contract.methods:
             try:
                 implementation(service, method)
-            except TypeError as error:
+            except ContractError as error:
                 problems.append(str(error))
+                continue
+            function: object = getattr(type(service), method.method, None)
+            if inspect.isfunction(function):
+                problems += method_problems(
+                    method.method, function, True, method.request, method.response
+                )
     if problems:
-        raise TypeError("; ".join(problems))
+        raise ContractError("\n".join(problems))
+
+
+def _named(service: Service) -> str:
+    return f"{type(service).__module__}.{type(service).__name__}"
 
 
 async def invoke(

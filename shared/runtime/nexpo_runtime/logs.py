@@ -23,6 +23,7 @@ from opentelemetry import trace
 from pydantic import SecretStr
 from structlog.typing import EventDict, Processor, WrappedLogger
 from temporalio import activity, workflow
+from temporalio.exceptions import ApplicationError
 
 from .settings import Settings
 
@@ -251,7 +252,11 @@ def _is_no_retried_call(record: logging.LogRecord) -> bool:
 
 
 def _is_no_failed_activity(record: logging.LogRecord) -> bool:
-    """A failed call is told by invocation.py, with its reason."""
+    """A failed call is told by invocation.py, with its reason; one that never got there, here."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, ApplicationError) and error.type == "NotFoundError":
+        record.msg = "this worker has no such activity: it is older than the contract"
+        return True
     return not hasattr(record, "__temporal_error_identifier")
 
 

@@ -10,6 +10,7 @@ and checks it against the contract.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -28,12 +29,15 @@ from nexpo.operations.v1.operations_pb2 import (
 from nexpo.operations.v1.operations_temporal import COMMON_HANDLERS
 
 from . import flow
-from .errors import Fault
+from .errors import ContractError, Fault
 from .failures import fault_from, to_application_error
 from .progress import Tracker
 from .saga import Saga
 from .task_size import TaskSize
 from .tasks import OperationTasks
+from .workflow_shape import check_shape
+
+_log = logging.getLogger(__name__)
 
 RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT", bound=Message)
@@ -135,6 +139,7 @@ class Operation(Generic[RequestT, ResponseT]):
             if isinstance(error, workflow.NondeterminismError):
                 raise
             fault = self._stop or fault_from(error)
+            _report_bug(error, fault_from(error))
             cancelled = fault.reason == Reason.REASON_OPERATION_CANCELLED
             await self._end(Progress.CANCELLED if cancelled else Progress.FAILED, fault.message)
             raise fault from error
@@ -222,17 +227,13 @@ def operation(contract: WorkflowContract[WorkflowT]) -> Callable[[type[WorkflowT
     WorkflowT, and here.
 
     Raises:
-        TypeError: The class is no Operation, or lacks a handler of the contract.
+        ContractError: The class does not fit the contract; says where and how.
     """
 
     def decorate(cls: type[WorkflowT]) -> type[WorkflowT]:
         if not issubclass(cls, Operation):
-            raise TypeError(f"{cls.__name__} must be a subclass of Operation")
-        missing = [
-            h.method for h in contract.handlers if not callable(getattr(cls, h.method, None))
-        ]
-        if missing:
-            raise TypeError(f"{cls.__name__} lacks {', '.join(missing)} of {contract.name}")
+            raise ContractError(f"{cls.__name__} must be a subclass of Operation")
+        check_shape(cls, contract, Operation)
         cls.contract = contract
         setattr(cls, "__nexpo_contract__", contract)  # noqa: B010  # found by discovery
         _define_run(cls, contract)
@@ -311,6 +312,15 @@ def _annotate(cls: type, name: str, fn: Any, types: dict[str, Any]) -> None:
     fn.__name__ = name
     fn.__qualname__ = f"{cls.__qualname__}.{name}"
     fn.__module__ = cls.__module__
+
+
+def _report_bug(error: Exception, fault: Fault) -> None:
+    """Logs what ended an operation and is no fault: its code has a bug, and nobody else says so."""
+    if error is fault or fault.reason != Reason.REASON_INTERNAL:
+        return
+    if not (workflow.in_workflow() and workflow.unsafe.is_replaying()):
+        why = str(error) if isinstance(error, ContractError) else type(error).__name__
+        _log.error("operation failed by a bug: %s", why, exc_info=error)
 
 
 def _outcome(work: asyncio.Task[ResponseT]) -> ResponseT:

@@ -17,6 +17,7 @@ from nexpo.operations.v1.operations_pb2 import OperationTask, Progress, Step
 from . import flow
 from .errors import Fault
 from .names import OperationName
+from .steps import Steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class Tracker:
         )
         _set_to_now(self.progress.create_time)
         _set_to_now(self.progress.update_time)
+        self.plan = Steps()
         self.operation = str(OperationName(started.workflow_id, started.run_id))
         self._expected = 0
         self._steps: dict[str, Step] = {}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -22,10 +22,11 @@ from nexpo.operations.v1.operations_pb2 import OperationTask, Progress
 from . import flow
 from .errors import Fault
 from .progress import Tracker
+from .steps import require_keys
 from .tasks import OperationTasks
 
 ResponseT = TypeVar("ResponseT", bound=Message)
-Undo = Call[Any] | Callable[[], Call[Any]]
+Undo = Call[Any]
 
 
 def step_key(step: str) -> str:
@@ -75,13 +76,23 @@ class Saga:
         dropped = isinstance(error, asyncio.CancelledError) and not self._stopping()
         # A dropped workflow is replayed later, on this worker or on another one.
         failed = isinstance(error, Exception | asyncio.CancelledError) and not dropped
-        if failed and not self._tracker.progress.past_pivot:
+        forgotten = None if error is not None else self._tracker.plan.forgotten(self)
+        if (failed or forgotten) and not self._tracker.progress.past_pivot:
             await self.undo()
+        if forgotten:
+            raise forgotten
 
     def step(
         self, name: str, do: Call[ResponseT], undo: Undo | None = None, target: str = ""
     ) -> SagaStep[ResponseT]:
-        """Describes a step; await it, or hand it to `all`."""
+        """Describes a step; await it, or hand it to `all`.
+
+        Raises:
+            ContractError: The operation has a step of this name, so both would
+                have one key; or the step has an undo that no key fences.
+        """
+        self._tracker.plan.describe(name, self)
+        require_keys(name, do, undo)
         return SagaStep(self, name, do, undo, target)
 
     async def run(self, step: SagaStep[ResponseT]) -> ResponseT:
@@ -127,6 +138,8 @@ class Saga:
             await asyncio.gather(*(self._undo(step) for step in group))
 
     def _register(self, group: list[SagaStep[Any]]) -> None:
+        for step in group:
+            self._tracker.plan.begin(step.name)
         undoable = [step for step in group if step.undo is not None]
         if undoable:
             self._groups.append(undoable)
@@ -162,7 +175,7 @@ class Saga:
 
     async def _undo(self, step: SagaStep[Any]) -> None:
         assert step.undo is not None
-        call = _keyed(step.undo() if callable(step.undo) else step.undo, step.name)
+        call = _keyed(step.undo, step.name)
         self._tracker.undoing(step.name, step.target)
         await self._tasks.carried_out(step.name, f"undo {step.name}", call, OperationTask.UNDO)
         self._tracker.undone(step.name)
@@ -172,5 +185,9 @@ def _keyed(call: Call[ResponseT], step: str) -> Call[ResponseT]:
     fields = call.request.DESCRIPTOR.fields_by_name
     # One that is there names another step's effect: unlocking ends what locking began.
     if "key" in fields and not call.request.key:  # type: ignore[attr-defined]  # checked
-        call.request.key = step_key(step)  # type: ignore[attr-defined]  # checked above
+        # Into a copy: a request that two steps share would give both the first one's key.
+        request = type(call.request)()
+        request.CopyFrom(call.request)
+        request.key = step_key(step)  # type: ignore[attr-defined]  # checked above
+        return replace(call, request=request)
     return call

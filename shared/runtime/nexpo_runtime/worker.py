@@ -9,13 +9,16 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from grpc_health.v1 import health_pb2
 from starlette.applications import Starlette
 
+from nexpo.contract import Queue
+
 from . import invocation, logs, telemetry
+from .completeness import check_complete, queue_of, served
 from .discovery import check_queue, discover
 from .health import Check, Health, routes
 from .http_server import HttpServer
 from .invocation import Service
 from .polling import QueuePoller
-from .probe import Probe
+from .probe import PROBE, Probe
 from .serving import WorkerServer
 from .settings import Settings
 from .shutdown import StopSignal
@@ -54,6 +57,7 @@ async def run_worker(
     providers: Mapping[str, str] | None = None,
     checks: Mapping[str, Check] | None = None,
     optional_checks: Mapping[str, Check] | None = None,
+    expected: Queue | None = None,
 ) -> None:
     """Runs a worker until SIGTERM or SIGINT, then drains and returns.
 
@@ -70,11 +74,14 @@ async def run_worker(
         checks: Health checks without which the worker is not ready, such as
             the ping of its authority.
         optional_checks: Health checks without which it is degraded only.
+        expected: What it must serve; what the contract says of the queue when None.
 
     Raises:
-        TypeError: Workflows or services do not fit their contracts.
+        ContractError: Workflows or services do not fit their contracts, or are
+            not all that the contract says of the queue.
         OSError: An address is taken.
     """
+    check_complete(expected or queue_of(queue), services, workflows, runtime=PROBE)
     with StopSignal() as stop:
         async with running_worker(
             settings,
@@ -104,8 +111,8 @@ async def running_worker(
     invocation.check(services, queue)
     check_queue(tuple(workflows), queue)
     _introduce(settings, queue, workflows, services, providers or {})
-    probe: Service = Probe(settings.service, providers or {})
-    served = [*services, probe]
+    probe: Service = Probe(settings.service, providers or {}, served(services, workflows))
+    whole = [*services, probe]
     health = Health(settings.service)
     _add_checks(health, checks or {}, optional_checks or {})
     async with contextlib.AsyncExitStack() as stack:
@@ -114,11 +121,11 @@ async def running_worker(
         poller = None
         if settings.enable_temporal:
             link = await stack.enter_async_context(TemporalLink(settings))
-            poller = QueuePoller(settings, link, queue=queue, workflows=workflows, services=served)
+            poller = QueuePoller(settings, link, queue=queue, workflows=workflows, services=whole)
             health.add("temporal", link.check)
             health.add("polling", poller.check)
         http = await stack.enter_async_context(_http(settings, health))
-        grpc = await stack.enter_async_context(_work(settings, health, served, poller))
+        grpc = await stack.enter_async_context(_work(settings, health, whole, poller))
         await stack.enter_async_context(health.watched())
         stack.push_async_callback(health.stopping)
         yield Started(grpc.port, http.ports[0], health)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nexpo.contract import Queue
 from nexpo_runtime import entrypoint
 from nexpo_runtime.settings import Settings
 from nexpo_runtime.worker import run_worker
@@ -17,6 +18,7 @@ async def main(settings: SampleSettings) -> None:
     await run_worker(
         settings,
         queue=QUEUE,
+        expected=Queue(QUEUE),
         workflows=[Sample],
         services=[SampleService()],
         providers={"here": "on", "there": "off: ENABLE_THERE is false"},

@@ -96,6 +96,7 @@ def test_a_long_retry_after_is_capped() -> None:
         (exceptions.ApplicationError("x", type="EMAIL_TAKEN"), "EMAIL_TAKEN"),
         (exceptions.ApplicationError("canary", type="ValueError"), "INTERNAL"),
         (exceptions.ApplicationError("canary"), "INTERNAL"),
+        (exceptions.ApplicationError("canary", type="NotFoundError"), "WORKER_OUTDATED"),
         (RPCError("canary", RPCStatusCode.UNAVAILABLE, b""), "TEMPORAL_UNAVAILABLE"),
         (RPCError("Timeout expired", RPCStatusCode.CANCELLED, b""), "DEADLINE_EXCEEDED"),
         (RPCError("canary", RPCStatusCode.DEADLINE_EXCEEDED, b""), "DEADLINE_EXCEEDED"),

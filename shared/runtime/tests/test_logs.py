@@ -55,6 +55,25 @@ def test_other_libraries_log_the_same_way() -> None:
     assert (line["event"], line["logger"], line["level"]) == ("slow query", "asyncpg", "warning")
 
 
+def test_an_activity_that_the_worker_does_not_have_is_logged_and_one_that_failed_is_not() -> None:
+    [line] = lines_of(
+        """
+        from temporalio.exceptions import ApplicationError
+        for kind in ("NotFoundError", "EMAIL_TAKEN"):
+            try:
+                raise ApplicationError("canary", type=kind)
+            except ApplicationError:
+                logging.getLogger("temporalio.activity").warning(
+                    "Completing activity as failed",
+                    exc_info=True,
+                    extra={"__temporal_error_identifier": "ActivityFailure"},
+                )
+        """
+    )
+    assert line["event"] == "this worker has no such activity: it is older than the contract"
+    assert "canary" not in str(line)
+
+
 def test_secrets_are_redacted_by_name_and_by_value() -> None:
     lines = lines_of(
         """

@@ -167,12 +167,14 @@ async def test_a_request_that_is_no_message_is_refused(service: SampleService) -
     assert caught.value.name == "INVALID_ARGUMENT"
 
 
-async def test_an_unknown_method_is_told_so(service: SampleService) -> None:
+async def test_a_method_that_the_worker_does_not_know_shows_that_it_is_outdated(
+    service: SampleService,
+) -> None:
     settings = plain()
     async with serving(settings, service) as server, clients(settings, server.port) as workers:
         with pytest.raises(Fault) as caught:
             await call(workers, "/sample.v1.SampleActivities/Unknown")
-    assert caught.value.name == "UNKNOWN_METHOD"
+    assert caught.value.name == "WORKER_OUTDATED"
 
 
 async def test_the_deadline_ends_the_call_and_the_work(service: SampleService) -> None:

@@ -17,21 +17,33 @@ _ATTRIBUTE_SCALARS = {"string", "bool", "int32", "int64", "uint32", "uint64", "d
 def check_fields(contract: Contract) -> Iterator[Problem]:
     """Problems of every field of the files to generate."""
     files = {file.name for file in contract.files}
+    starts = {m.request.full_name for s in contract.services() for m in s.of_kind("start")}
     for message in contract.messages.values():
         if message.file not in files:
             continue
-        for field in message.fields.values():
-            for advice in _field(field):
-                yield Problem(field.place, f"{message.local_name}.{field.name}", advice)
-    for service in contract.services():
-        for method in service.of_kind("start"):
-            for path, field in _exposed(method.request, contract, False, (method.request,)):
-                yield Problem(
-                    field.place,
-                    f"{service.name}.{method.name}",
-                    f'"{path}" becomes the search attribute {field.search_attribute}, clear text,'
-                    " but a sensitive field holds it; remove search_attribute",
-                )
+        for field, advice in _fields(message, message.full_name in starts):
+            yield Problem(field.place, f"{message.local_name}.{field.name}", advice)
+
+
+def _fields(message: Message, starts: bool) -> Iterator[tuple[Field, str]]:
+    seen: dict[str, str] = {}
+    for field in message.fields.values():
+        for advice in _field(field):
+            yield field, advice
+        attribute = field.search_attribute
+        if not attribute:
+            continue
+        if not starts:
+            # The gateway reads them from the request itself when it starts the operation.
+            advice = (
+                "is no field of a start's own request, so it never becomes the search attribute"
+                f" {attribute}; move it there, or remove search_attribute"
+            )
+            yield field, advice
+        if attribute in seen:
+            other = seen[attribute]
+            yield field, f"search attribute {attribute} is that of {other} too; rename one"
+        seen.setdefault(attribute, field.name)
 
 
 def _field(field: Field) -> Iterator[str]:
@@ -49,17 +61,3 @@ def _field(field: Field) -> Iterator[str]:
         yield f'search attribute "{field.search_attribute}" must look like NexpoPlan; rename it'
     if field.scalar not in _ATTRIBUTE_SCALARS or field.shape != "one":
         yield "only a single text, number, bool or enum can be a search attribute; remove it"
-
-
-def _exposed(
-    message: Message, contract: Contract, hidden: bool, above: tuple[Message, ...]
-) -> Iterator[tuple[str, Field]]:
-    """Search attributes below a sensitive field, with their paths."""
-    for field in message.fields.values():
-        if hidden and field.search_attribute:
-            yield field.name, field
-        inner = contract.messages.get(field.type_name)
-        if inner is not None and inner not in above:
-            below = hidden or bool(field.sensitive)
-            for path, found in _exposed(inner, contract, below, (*above, inner)):
-                yield f"{field.name}.{path}", found

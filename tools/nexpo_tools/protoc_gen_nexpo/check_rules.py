@@ -48,7 +48,7 @@ def _method(method: Method, service: Service, contract: Contract) -> Iterator[st
         yield "has no rule; add option (nexpo.options.v1.rule)"
         return
     if method.rule.kind != "activity":
-        yield from _permission(method)
+        yield from _permission(method, service)
         yield from _http(method, contract)
     if method.streaming and method.rule.kind != "native":
         yield "streams; only a native method may"
@@ -57,7 +57,7 @@ def _method(method: Method, service: Service, contract: Contract) -> Iterator[st
         yield from checks(method, service, contract)
 
 
-def _permission(method: Method) -> Iterator[str]:
+def _permission(method: Method, service: Service) -> Iterator[str]:
     if not method.permission:
         yield (
             f'has no permission; add option (nexpo.options.v1.permission), "{PUBLIC}" for everybody'
@@ -67,6 +67,14 @@ def _permission(method: Method) -> Iterator[str]:
             f'permission "{method.permission}" is neither "{PUBLIC}" nor'
             ' of the form "users.create"; correct it'
         )
+    elif method.permission != PUBLIC:
+        # A credential is given "users.*": what is spelled otherwise is never granted by it.
+        domain = service.full_name.split(".")[-3]
+        if not method.permission.startswith(f"{domain}."):
+            yield (
+                f'permission "{method.permission}" does not begin with "{domain}.", its package\'s'
+                " domain; correct it"
+            )
 
 
 def _http(method: Method, contract: Contract) -> Iterator[str]:
@@ -151,6 +159,14 @@ def _activity(method: Method, service: Service, contract: Contract) -> Iterator[
         yield "activity has no start_to_close; say how long one attempt may take"
     elif rule.heartbeat >= rule.start_to_close:
         yield "heartbeat is not shorter than start_to_close; shorten it or leave it out"
+    key = method.request.fields.get("key")
+    if key is not None and (key.scalar, key.shape) != ("string", "one"):
+        yield f"key of {method.request.full_name} is no single string, as a step's key is; mend it"
+    elif key is None and rule.retry == "FOREVER":
+        yield (
+            "activity is retried without end, so the same call again must find its own effect:"
+            f" add a field string key to {method.request.full_name}"
+        )
 
 
 _CHECKS: dict[str, Callable[[Method, Service, Contract], Iterator[str]]] = {

@@ -5,6 +5,8 @@ from __future__ import annotations
 from nexpo_tools.protoc_gen_nexpo.check_errors import check_errors
 from nexpo_tools.protoc_gen_nexpo.check_fields import check_fields
 from nexpo_tools.protoc_gen_nexpo.check_names import check_names
+from nexpo_tools.protoc_gen_nexpo.check_paths import check_paths
+from nexpo_tools.protoc_gen_nexpo.check_queues import check_queues
 from nexpo_tools.protoc_gen_nexpo.check_rules import check_rules
 from nexpo_tools.protoc_gen_nexpo.model import Contract, Problem
 
@@ -14,6 +16,8 @@ def check(contract: Contract) -> list[Problem]:
     problems = [
         *check_names(contract),
         *check_rules(contract),
+        *check_queues(contract),
+        *check_paths(contract),
         *check_fields(contract),
         *check_errors(contract),
     ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from nexpo_tools.protoc_gen_nexpo.emit_client import emit_client
 from nexpo_tools.protoc_gen_nexpo.emit_comments import emit_comments
 from nexpo_tools.protoc_gen_nexpo.emit_modules import emit_modules
+from nexpo_tools.protoc_gen_nexpo.emit_queues import emit_queues
 from nexpo_tools.protoc_gen_nexpo.emit_service import emit_service
 from nexpo_tools.protoc_gen_nexpo.emit_temporal import emit_temporal
 from nexpo_tools.protoc_gen_nexpo.model import Contract
@@ -19,6 +20,7 @@ def emit_python(contract: Contract) -> dict[str, str]:
     outputs = {
         "nexpo/modules.py": emit_modules(contract),
         "nexpo/comments.py": emit_comments(contract),
+        "nexpo/queues.py": emit_queues(contract),
         "nexpo/py.typed": "",
     }
     for file in contract.files:

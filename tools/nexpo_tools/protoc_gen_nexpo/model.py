@@ -161,6 +161,7 @@ class Method:
         rule: What a call does; of kind "missing" when the proto does not say.
         permission: Permission of the caller, PUBLIC, or "".
         http: Verbs and paths, the main one first.
+        bodies: Of each of them the field that the body is, "*" for all, "" for none.
         response_type: Full name of an operation's result, or "".
         metadata_type: Full name of an operation's metadata, or "".
     """
@@ -174,6 +175,7 @@ class Method:
     rule: Rule
     permission: str
     http: tuple[tuple[str, str], ...]
+    bodies: tuple[str, ...]
     response_type: str
     metadata_type: str
     comment: str
@@ -222,6 +224,14 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
+class Queue:
+    """A task queue that a file declares: its name, and where."""
+
+    name: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class Contract:
     """All files, the imported ones too.
 
@@ -229,11 +239,13 @@ class Contract:
         files: The files to generate, in the order of their names.
         messages: Every known message by its full name.
         enums: Every known enum by its full name.
+        queues: Every declared task queue, in the order of the files.
     """
 
     files: tuple[File, ...]
     messages: dict[str, Message]
     enums: dict[str, Enum]
+    queues: tuple[Queue, ...]
 
     def services(self) -> Iterator[Service]:
         """Every service of the files to generate."""

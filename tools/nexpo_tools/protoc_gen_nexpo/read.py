@@ -23,6 +23,7 @@ from nexpo_tools.protoc_gen_nexpo.model import (
     Message,
     Method,
     Place,
+    Queue,
     Rule,
     Service,
     Shape,
@@ -30,8 +31,9 @@ from nexpo_tools.protoc_gen_nexpo.model import (
 
 _OPTIONS = "nexpo.options.v1"
 # Field numbers in descriptor.proto: the paths of source_code_info are made of them.
-_PACKAGE, _MESSAGE, _ENUM, _SERVICE = 2, 4, 5, 6
+_PACKAGE, _MESSAGE, _ENUM, _SERVICE, _FILE_OPTIONS = 2, 4, 5, 6, 8
 _FIELD, _NESTED_MESSAGE, _NESTED_ENUM, _VALUE, _METHOD = 2, 3, 4, 2, 2
+_TASK_QUEUE = 50806  # of options.proto
 
 _MESSAGES = (FieldDescriptorProto.TYPE_MESSAGE, FieldDescriptorProto.TYPE_GROUP)
 
@@ -50,7 +52,8 @@ def read_contract(request: plugin_pb2.CodeGeneratorRequest) -> Contract:
         reader.read_types()
     wanted = set(request.file_to_generate)
     files = [reader.read_file() for reader in readers if reader.proto.name in wanted]
-    return Contract(tuple(sorted(files, key=lambda f: f.name)), messages, enums)
+    queues = tuple(queue for reader in readers for queue in reader.read_queues())
+    return Contract(tuple(sorted(files, key=lambda f: f.name)), messages, enums, queues)
 
 
 class _Options:
@@ -106,6 +109,12 @@ class _FileReader:
             for i, service in enumerate(self.proto.service)
         )
         return File(self.proto.name, self.proto.package, services, self._comment((_PACKAGE,)))
+
+    def read_queues(self) -> Iterable[Queue]:
+        """The task queues that the file declares."""
+        names = self._options.get(self.proto.options, f"{_OPTIONS}.task_queue") or ()
+        for i, name in enumerate(names):
+            yield Queue(name, self._place((_FILE_OPTIONS, _TASK_QUEUE, i)))
 
     def _comment(self, path: tuple[int, ...]) -> str:
         location = self._locations.get(path)
@@ -210,6 +219,7 @@ class _FileReader:
         self, method: descriptor_pb2.MethodDescriptorProto, service: str, path: tuple[int, ...]
     ) -> Method:
         info = self._options.get(method.options, "google.longrunning.operation_info")
+        http = self._options.get(method.options, "google.api.http")
         return Method(
             name=method.name,
             rpc=f"{self.proto.package}.{method.name}",
@@ -219,7 +229,8 @@ class _FileReader:
             streaming=method.client_streaming or method.server_streaming,
             rule=_rule(self._options.get(method.options, f"{_OPTIONS}.rule")),
             permission=self._options.get(method.options, f"{_OPTIONS}.permission") or "",
-            http=_http(self._options.get(method.options, "google.api.http")),
+            http=_http(http),
+            bodies=tuple(rule.body for rule in (http, *http.additional_bindings)) if http else (),
             response_type=self._full_name(info.response_type) if info else "",
             metadata_type=self._full_name(info.metadata_type) if info else "",
             comment=self._comment(path),

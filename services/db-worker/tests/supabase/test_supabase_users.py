@@ -131,6 +131,18 @@ async def test_the_public_roles_see_and_write_nothing(
             await transaction.rollback()
 
 
+async def test_a_worker_that_starts_closes_what_is_open(
+    supabase: SupabaseAddress, store: UserStore, database: asyncpg.Connection
+) -> None:
+    await store.ping()
+    await database.execute("GRANT INSERT ON nexpo_claims TO anon")
+    async with Project.open(supabase.url, supabase.key, supabase.database_url) as project:
+        await SupabaseUsers(project).ping()
+
+    allowed = "SELECT has_table_privilege('anon', 'nexpo_claims', 'INSERT')"
+    assert await database.fetchval(allowed) is False
+
+
 async def test_a_wrong_key_is_denied(supabase: SupabaseAddress, store: UserStore) -> None:
     await store.ping()
     async with Project.open(supabase.url, "a.wrong.key", None) as project:

@@ -22,6 +22,7 @@ from nexpo_db_worker.providers.postgres.lost import LOST
 from nexpo_db_worker.providers.postgres.migrations import migrate
 from nexpo_db_worker.providers.preparation import Preparation
 from nexpo_db_worker.providers.sqlstate import UNIQUE_VIOLATION, reason_of_sqlstate
+from nexpo_db_worker.providers.supabase.access import CLOSE, close
 from nexpo_db_worker.providers.supabase.migrations import FILES
 from nexpo_runtime.errors import Fault
 
@@ -137,11 +138,14 @@ class Project:
         if self._database_url is not None:
             connection = await asyncpg.connect(self._database_url, timeout=_CONNECT_S)
             try:
-                applied = await migrate(connection, FILES)
+                applied = await migrate(connection, FILES, after=CLOSE)
+                closed = await close(connection)
             finally:
                 connection.terminate()
             for name in applied:
                 _log.info("Supabase: applied migration %s", name)
+            if closed:
+                _log.warning("Supabase: closed to the public roles: %s", ", ".join(closed))
         await self._shown()
 
     async def _shown(self) -> None:

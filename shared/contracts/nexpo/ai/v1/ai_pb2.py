@@ -25,13 +25,14 @@ _sym_db = _symbol_database.Default()
 from nexpo.options.v1 import options_pb2 as nexpo_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14nexpo/ai/v1/ai.proto\x12\x0bnexpo.ai.v1\x1a\x1enexpo/options/v1/options.proto\"\\\n\x13WriteWelcomeRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x1a\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x04\xa0\xe7\x18\x01\x12\x0e\n\x06locale\x18\x03 \x01(\t\x12\x0c\n\x04plan\x18\x04 \x01(\t\"w\n\x14WriteWelcomeResponse\x12\x12\n\x04text\x18\x01 \x01(\tB\x04\xa0\xe7\x18\x01\x12\r\n\x05model\x18\x02 \x01(\t\x12\x14\n\x0cinput_tokens\x18\x03 \x01(\x05\x12\x15\n\routput_tokens\x18\x04 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x05 \x01(\x05\x32\x7f\n\x0c\x41iActivities\x12\x61\n\x0cWriteWelcome\x12 .nexpo.ai.v1.WriteWelcomeRequest\x1a!.nexpo.ai.v1.WriteWelcomeResponse\"\x0c\x8a\xe7\x18\x08\x32\x06\n\x02\x08\x14\x18\x01\x1a\x0c\x9a\xe7\x18\x08nexpo-aib\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14nexpo/ai/v1/ai.proto\x12\x0bnexpo.ai.v1\x1a\x1enexpo/options/v1/options.proto\"\\\n\x13WriteWelcomeRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x1a\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x04\xa0\xe7\x18\x01\x12\x0e\n\x06locale\x18\x03 \x01(\t\x12\x0c\n\x04plan\x18\x04 \x01(\t\"w\n\x14WriteWelcomeResponse\x12\x12\n\x04text\x18\x01 \x01(\tB\x04\xa0\xe7\x18\x01\x12\r\n\x05model\x18\x02 \x01(\t\x12\x14\n\x0cinput_tokens\x18\x03 \x01(\x05\x12\x15\n\routput_tokens\x18\x04 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x05 \x01(\x05\x32\x7f\n\x0c\x41iActivities\x12\x61\n\x0cWriteWelcome\x12 .nexpo.ai.v1.WriteWelcomeRequest\x1a!.nexpo.ai.v1.WriteWelcomeResponse\"\x0c\x8a\xe7\x18\x08\x32\x06\n\x02\x08\x14\x18\x01\x1a\x0c\x9a\xe7\x18\x08nexpo-aiB\x0c\xb2\xe7\x18\x08nexpo-aib\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nexpo.ai.v1.ai_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\262\347\030\010nexpo-ai'
   _globals['_WRITEWELCOMEREQUEST'].fields_by_name['display_name']._loaded_options = None
   _globals['_WRITEWELCOMEREQUEST'].fields_by_name['display_name']._serialized_options = b'\240\347\030\001'
   _globals['_WRITEWELCOMERESPONSE'].fields_by_name['text']._loaded_options = None

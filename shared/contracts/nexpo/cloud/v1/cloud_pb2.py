@@ -25,13 +25,14 @@ _sym_db = _symbol_database.Default()
 from nexpo.options.v1 import options_pb2 as nexpo_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1anexpo/cloud/v1/cloud.proto\x12\x0enexpo.cloud.v1\x1a\x1enexpo/options/v1/options.proto\"1\n\x11\x43reateHomeRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\"2\n\x12\x43reateHomeResponse\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\"1\n\x11RemoveHomeRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\"%\n\x12RemoveHomeResponse\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\x05\"0\n\x10\x45raseHomeRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\"5\n\x11\x45raseHomeResponse\x12\x0f\n\x07objects\x18\x01 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x32\xcd\x02\n\x0f\x43loudActivities\x12\x61\n\nCreateHome\x12!.nexpo.cloud.v1.CreateHomeRequest\x1a\".nexpo.cloud.v1.CreateHomeResponse\"\x0c\x8a\xe7\x18\x08\x32\x06\n\x02\x08\n\x18\x01\x12\x61\n\nRemoveHome\x12!.nexpo.cloud.v1.RemoveHomeRequest\x1a\".nexpo.cloud.v1.RemoveHomeResponse\"\x0c\x8a\xe7\x18\x08\x32\x06\n\x02\x08\n\x18\x02\x12\x63\n\tEraseHome\x12 .nexpo.cloud.v1.EraseHomeRequest\x1a!.nexpo.cloud.v1.EraseHomeResponse\"\x11\x8a\xe7\x18\r2\x0b\n\x03\x08\xac\x02\x12\x02\x08\x0f\x18\x02\x1a\x0f\x9a\xe7\x18\x0bnexpo-cloudb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1anexpo/cloud/v1/cloud.proto\x12\x0enexpo.cloud.v1\x1a\x1enexpo/options/v1/options.proto\"1\n\x11\x43reateHomeRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\"2\n\x12\x43reateHomeResponse\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\"1\n\x11RemoveHomeRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\"%\n\x12RemoveHomeResponse\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\x05\"0\n\x10\x45raseHomeRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\"5\n\x11\x45raseHomeResponse\x12\x0f\n\x07objects\x18\x01 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x32\xcd\x02\n\x0f\x43loudActivities\x12\x61\n\nCreateHome\x12!.nexpo.cloud.v1.CreateHomeRequest\x1a\".nexpo.cloud.v1.CreateHomeResponse\"\x0c\x8a\xe7\x18\x08\x32\x06\n\x02\x08\n\x18\x01\x12\x61\n\nRemoveHome\x12!.nexpo.cloud.v1.RemoveHomeRequest\x1a\".nexpo.cloud.v1.RemoveHomeResponse\"\x0c\x8a\xe7\x18\x08\x32\x06\n\x02\x08\n\x18\x02\x12\x63\n\tEraseHome\x12 .nexpo.cloud.v1.EraseHomeRequest\x1a!.nexpo.cloud.v1.EraseHomeResponse\"\x11\x8a\xe7\x18\r2\x0b\n\x03\x08\xac\x02\x12\x02\x08\x0f\x18\x02\x1a\x0f\x9a\xe7\x18\x0bnexpo-cloudB\x0f\xb2\xe7\x18\x0bnexpo-cloudb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nexpo.cloud.v1.cloud_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\262\347\030\013nexpo-cloud'
   _globals['_CLOUDACTIVITIES']._loaded_options = None
   _globals['_CLOUDACTIVITIES']._serialized_options = b'\232\347\030\013nexpo-cloud'
   _globals['_CLOUDACTIVITIES'].methods_by_name['CreateHome']._loaded_options = None

@@ -143,6 +143,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The answer did not come within the deadline; the call may still be applied."""
     REASON_SHUTTING_DOWN: _Reason.ValueType  # 83
     """The service is shutting down."""
+    REASON_WORKER_OUTDATED: _Reason.ValueType  # 84
+    """A worker answers, but does not serve what the contract says of its queue."""
     REASON_INTERNAL: _Reason.ValueType  # 90
     """A fault of Nexpo."""
 
@@ -267,6 +269,8 @@ REASON_DEADLINE_EXCEEDED: Reason.ValueType  # 82
 """The answer did not come within the deadline; the call may still be applied."""
 REASON_SHUTTING_DOWN: Reason.ValueType  # 83
 """The service is shutting down."""
+REASON_WORKER_OUTDATED: Reason.ValueType  # 84
+"""A worker answers, but does not serve what the contract says of its queue."""
 REASON_INTERNAL: Reason.ValueType  # 90
 """A fault of Nexpo."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015

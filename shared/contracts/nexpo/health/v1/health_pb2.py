@@ -29,7 +29,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from nexpo.options.v1 import options_pb2 as nexpo_dot_options_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cnexpo/health/v1/health.proto\x12\x0fnexpo.health.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a#google/longrunning/operations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1enexpo/options/v1/options.proto\"D\n\x12\x43heckHealthRequest\x12.\n\nrequest_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9._-]*$\"T\n\x13\x43heckHealthResponse\x12\x0f\n\x07healthy\x18\x01 \x01(\x08\x12,\n\x06queues\x18\x02 \x03(\x0b\x32\x1c.nexpo.health.v1.QueueHealth\"|\n\x0bQueueHealth\x12\r\n\x05queue\x18\x01 \x01(\t\x12\x0f\n\x07healthy\x18\x02 \x01(\x08\x12*\n\x07latency\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x11\n\tproviders\x18\x05 \x03(\t\"\x0e\n\x0cProbeRequest\"U\n\rProbeResponse\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x11\n\tproviders\x18\x03 \x03(\t\x12\x0f\n\x07\x61ttempt\x18\x04 \x01(\x05\x32\x86\x02\n\rHealthService\x12\xf4\x01\n\x0b\x43heckHealth\x12#.nexpo.health.v1.CheckHealthRequest\x1a\x1d.google.longrunning.Operation\"\xa0\x01\xca\x41\x43\n#nexpo.health.v1.CheckHealthResponse\x12\x1cnexpo.operations.v1.Progress\x8a\xe7\x18+\n)\n\x0c{request_id}\x12\rnexpo-gateway\x1a\x02\x08\x1e*\x02\x08\n2\x02\x08\x04\x92\xe7\x18\x0chealth.check\x82\xd3\xe4\x93\x02\x15\"\x10/v1/health:check:\x01*2z\n\x0fProbeActivities\x12T\n\x05Probe\x12\x1d.nexpo.health.v1.ProbeRequest\x1a\x1e.nexpo.health.v1.ProbeResponse\"\x0c\x8a\xe7\x18\x08\x32\x06\n\x02\x08\x03\x18\x03\x1a\x11\x9a\xe7\x18\rnexpo-gatewayb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cnexpo/health/v1/health.proto\x12\x0fnexpo.health.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a#google/longrunning/operations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1enexpo/options/v1/options.proto\"D\n\x12\x43heckHealthRequest\x12.\n\nrequest_id\x18\x01 \x01(\tB\x1a\xbaH\x17r\x15\x18@2\x11^[A-Za-z0-9._-]*$\"T\n\x13\x43heckHealthResponse\x12\x0f\n\x07healthy\x18\x01 \x01(\x08\x12,\n\x06queues\x18\x02 \x03(\x0b\x32\x1c.nexpo.health.v1.QueueHealth\"\x8d\x01\n\x0bQueueHealth\x12\r\n\x05queue\x18\x01 \x01(\t\x12\x0f\n\x07healthy\x18\x02 \x01(\x08\x12*\n\x07latency\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x11\n\tproviders\x18\x05 \x03(\t\x12\x0f\n\x07missing\x18\x06 \x03(\t\"%\n\x0cProbeRequest\x12\x15\n\rwith_contract\x18\x01 \x01(\x08\"\x97\x01\n\rProbeResponse\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x11\n\tproviders\x18\x03 \x03(\t\x12\x0f\n\x07\x61ttempt\x18\x04 \x01(\x05\x12\x0e\n\x06serves\x18\x05 \x03(\t\x12\x30\n\x08\x63ontract\x18\x06 \x03(\x0b\x32\x1e.nexpo.health.v1.QueueContract\".\n\rQueueContract\x12\r\n\x05queue\x18\x01 \x01(\t\x12\x0e\n\x06serves\x18\x02 \x03(\t2\x86\x02\n\rHealthService\x12\xf4\x01\n\x0b\x43heckHealth\x12#.nexpo.health.v1.CheckHealthRequest\x1a\x1d.google.longrunning.Operation\"\xa0\x01\xca\x41\x43\n#nexpo.health.v1.CheckHealthResponse\x12\x1cnexpo.operations.v1.Progress\x8a\xe7\x18+\n)\n\x0c{request_id}\x12\rnexpo-gateway\x1a\x02\x08\x1e*\x02\x08\n2\x02\x08\x04\x92\xe7\x18\x0chealth.check\x82\xd3\xe4\x93\x02\x15\"\x10/v1/health:check:\x01*2z\n\x0fProbeActivities\x12T\n\x05Probe\x12\x1d.nexpo.health.v1.ProbeRequest\x1a\x1e.nexpo.health.v1.ProbeResponse\"\x0c\x8a\xe7\x18\x08\x32\x06\n\x02\x08\x03\x18\x03\x1a\x11\x9a\xe7\x18\rnexpo-gatewayb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,14 +48,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHECKHEALTHREQUEST']._serialized_end=277
   _globals['_CHECKHEALTHRESPONSE']._serialized_start=279
   _globals['_CHECKHEALTHRESPONSE']._serialized_end=363
-  _globals['_QUEUEHEALTH']._serialized_start=365
-  _globals['_QUEUEHEALTH']._serialized_end=489
-  _globals['_PROBEREQUEST']._serialized_start=491
-  _globals['_PROBEREQUEST']._serialized_end=505
-  _globals['_PROBERESPONSE']._serialized_start=507
-  _globals['_PROBERESPONSE']._serialized_end=592
-  _globals['_HEALTHSERVICE']._serialized_start=595
-  _globals['_HEALTHSERVICE']._serialized_end=857
-  _globals['_PROBEACTIVITIES']._serialized_start=859
-  _globals['_PROBEACTIVITIES']._serialized_end=981
+  _globals['_QUEUEHEALTH']._serialized_start=366
+  _globals['_QUEUEHEALTH']._serialized_end=507
+  _globals['_PROBEREQUEST']._serialized_start=509
+  _globals['_PROBEREQUEST']._serialized_end=546
+  _globals['_PROBERESPONSE']._serialized_start=549
+  _globals['_PROBERESPONSE']._serialized_end=700
+  _globals['_QUEUECONTRACT']._serialized_start=702
+  _globals['_QUEUECONTRACT']._serialized_end=748
+  _globals['_HEALTHSERVICE']._serialized_start=751
+  _globals['_HEALTHSERVICE']._serialized_end=1013
+  _globals['_PROBEACTIVITIES']._serialized_start=1015
+  _globals['_PROBEACTIVITIES']._serialized_end=1137
 # @@protoc_insertion_point(module_scope)

@@ -50,7 +50,7 @@ class CheckHealthResponse(_message.Message):
     HEALTHY_FIELD_NUMBER: _builtins.int
     QUEUES_FIELD_NUMBER: _builtins.int
     healthy: _builtins.bool
-    """Whether every queue answered."""
+    """Whether every queue answered, and serves what the contract says."""
     @_builtins.property
     def queues(self) -> _containers.RepeatedCompositeFieldContainer[Global___QueueHealth]:
         """Each queue."""
@@ -80,10 +80,11 @@ class QueueHealth(_message.Message):
     LATENCY_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     PROVIDERS_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
     queue: _builtins.str
     """Its name."""
     healthy: _builtins.bool
-    """Whether a worker answered in time."""
+    """Whether a worker answered in time, and serves all that is the queue's."""
     reason: _builtins.str
     """Why it did not: a reason of the catalogue."""
     @_builtins.property
@@ -94,6 +95,10 @@ class QueueHealth(_message.Message):
     def providers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The worker's providers that are on."""
 
+    @_builtins.property
+    def missing(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """RPCs of the contract that the worker does not serve, by their full names."""
+
     def __init__(
         self,
         *,
@@ -102,10 +107,11 @@ class QueueHealth(_message.Message):
         latency: _duration_pb2.Duration | None = ...,
         reason: _builtins.str = ...,
         providers: _abc.Iterable[_builtins.str] | None = ...,
+        missing: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["latency", b"latency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["healthy", b"healthy", "latency", b"latency", "providers", b"providers", "queue", b"queue", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["healthy", b"healthy", "latency", b"latency", "missing", b"missing", "providers", b"providers", "queue", b"queue", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -117,12 +123,17 @@ class ProbeRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    WITH_CONTRACT_FIELD_NUMBER: _builtins.int
+    with_contract: _builtins.bool
+    """Also asks for the contract that the worker was built with."""
     def __init__(
         self,
+        *,
+        with_contract: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["with_contract", b"with_contract"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -138,6 +149,8 @@ class ProbeResponse(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     PROVIDERS_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
+    SERVES_FIELD_NUMBER: _builtins.int
+    CONTRACT_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     """Name of the service that answered."""
     version: _builtins.str
@@ -148,6 +161,14 @@ class ProbeResponse(_message.Message):
     def providers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Its providers that are on."""
 
+    @_builtins.property
+    def serves(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """RPCs that it serves, by their full names: activities, reads and workflows."""
+
+    @_builtins.property
+    def contract(self) -> _containers.RepeatedCompositeFieldContainer[Global___QueueContract]:
+        """The contract that it was built with, when the probe asks for it."""
+
     def __init__(
         self,
         *,
@@ -155,11 +176,41 @@ class ProbeResponse(_message.Message):
         version: _builtins.str = ...,
         providers: _abc.Iterable[_builtins.str] | None = ...,
         attempt: _builtins.int = ...,
+        serves: _abc.Iterable[_builtins.str] | None = ...,
+        contract: _abc.Iterable[Global___QueueContract] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "providers", b"providers", "service", b"service", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "contract", b"contract", "providers", b"providers", "serves", b"serves", "service", b"service", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ProbeResponse: _TypeAlias = ProbeResponse  # noqa: Y015
+
+@_typing.final
+class QueueContract(_message.Message):
+    """What the contract says of one queue."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_FIELD_NUMBER: _builtins.int
+    SERVES_FIELD_NUMBER: _builtins.int
+    queue: _builtins.str
+    """Its name."""
+    @_builtins.property
+    def serves(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """RPCs that its worker must serve, by their full names."""
+
+    def __init__(
+        self,
+        *,
+        queue: _builtins.str = ...,
+        serves: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue", b"queue", "serves", b"serves"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueueContract: _TypeAlias = QueueContract  # noqa: Y015

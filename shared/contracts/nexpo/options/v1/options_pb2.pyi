@@ -11,6 +11,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pb2 as _descriptor_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf.internal import extension_dict as _extension_dict
 import builtins as _builtins
@@ -365,6 +366,7 @@ Global___NativeRule: _TypeAlias = NativeRule  # noqa: Y015
 
 RULE_FIELD_NUMBER: _builtins.int
 PERMISSION_FIELD_NUMBER: _builtins.int
+TASK_QUEUE_FIELD_NUMBER: _builtins.int
 QUEUE_FIELD_NUMBER: _builtins.int
 SENSITIVE_FIELD_NUMBER: _builtins.int
 SEARCH_ATTRIBUTE_FIELD_NUMBER: _builtins.int
@@ -373,6 +375,11 @@ rule: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, G
 permission: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.str]
 """The permission a caller needs, or "PUBLIC". Required on every method that
 users can call, refused on activities.
+"""
+task_queue: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FileOptions, _containers.RepeatedScalarFieldContainer[_builtins.str]]
+"""Declares a task queue, the name of the worker that polls it: once in the
+contract, in the file of what that worker does. What a rule or a service
+names as a queue or a worker must be declared.
 """
 queue: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.ServiceOptions, _builtins.str]
 """Task queue whose worker implements the service: required on a service of

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
@@ -18,12 +19,24 @@ _LEDGER = """
 """
 
 
-async def migrate(connection: asyncpg.Connection, files: Sequence[Path]) -> list[str]:
+@asynccontextmanager
+async def alone(connection: asyncpg.Connection) -> AsyncIterator[None]:
+    """A transaction in which no other worker changes the schema."""
+    async with connection.transaction():
+        await connection.execute("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0")
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK, timeout=_WAIT_S)
+        yield
+
+
+async def migrate(
+    connection: asyncpg.Connection, files: Sequence[Path], after: str | None = None
+) -> list[str]:
     """Applies those of the files that the database has not seen, all or none.
 
     Args:
         connection: A connection outside a transaction.
         files: SQL files, in order; a file's name is its version.
+        after: SQL that runs after them in the same transaction, whenever one was applied.
 
     Returns:
         Names of the files that were applied now.
@@ -35,15 +48,15 @@ async def migrate(connection: asyncpg.Connection, files: Sequence[Path]) -> list
     # on a database that somebody else has migrated.
     if {file.name for file in files} <= await _applied(connection):
         return []
-    async with connection.transaction():
-        await connection.execute("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0")
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK, timeout=_WAIT_S)
+    async with alone(connection):
         await connection.execute(_LEDGER, timeout=_WAIT_S)
         seen = await _applied(connection)
         new = [file for file in files if file.name not in seen]
         for file in new:
             await connection.execute(file.read_text(), timeout=_WAIT_S)
             await connection.execute("INSERT INTO nexpo_migrations (name) VALUES ($1)", file.name)
+        if new and after is not None:
+            await connection.execute(after, timeout=_WAIT_S)
     return [file.name for file in new]
 
 

@@ -2,7 +2,8 @@
 
 PostgREST cannot create tables, so this needs the project's database itself
 (SUPABASE_DATABASE_URL). Without it, run `FILES` in this order once by hand, each
-with psql or in the project's SQL editor, after creating the ledger:
+with psql or in the project's SQL editor, after creating the ledger, and then
+access.sql, which closes every table to the public roles:
 
     CREATE TABLE nexpo_migrations (name text PRIMARY KEY, applied_time timestamptz);
 """

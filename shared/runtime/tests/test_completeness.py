@@ -1,0 +1,163 @@
+"""A worker that lacks what the contract says of its queue does not start, and says what."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import types
+
+import pytest
+
+from nexpo.cloud.v1.cloud_service import CloudActivitiesBase
+from nexpo.contract import Queue, Served
+from nexpo.health.v1.health_pb2 import CheckHealthRequest, ProbeRequest
+from nexpo.queues import QUEUES
+from nexpo_runtime.completeness import check_complete, queue_of, served
+from nexpo_runtime.discovery import discover
+from nexpo_runtime.errors import ContractError
+from nexpo_runtime.operation import Operation
+from nexpo_runtime.probe import PROBE, Probe
+
+from . import sample
+from .sample import QUEUE, Sample, SampleContract, SampleService
+
+WHOLE = Queue(
+    QUEUE,
+    services=(Served(SampleService.CONTRACT.name, "proto/sample.proto:3", ("sample.v1.Greet",)),),
+    workflows=(Served("sample.v1.Sample", "proto/sample.proto:9", ("sample.v1.Sample",)),),
+)
+
+
+def test_a_worker_that_serves_its_whole_queue_passes() -> None:
+    check_complete(WHOLE, [SampleService()], [Sample], runtime=())
+
+
+def test_a_service_that_nobody_serves_is_named_with_its_place_and_the_mend() -> None:
+    with pytest.raises(ContractError) as refused:
+        check_complete(WHOLE, [], [Sample], runtime=())
+
+    assert str(refused.value) == (
+        "proto/sample.proto:3: sample.v1.SampleActivities belongs to sample, and nobody serves it"
+        " there: give its implementation to the worker in its main (services=[...])"
+    )
+
+
+def test_a_workflow_that_nobody_wrote_is_named_with_its_place_and_the_mend() -> None:
+    with pytest.raises(ContractError) as refused:
+        check_complete(WHOLE, [SampleService()], [], runtime=())
+
+    assert str(refused.value) == (
+        "proto/sample.proto:9: sample.v1.Sample belongs to sample, and its worker has no such"
+        " workflow: write a class under @operation in its package workflows"
+    )
+
+
+def test_every_queue_of_the_contract_is_compared_with_it() -> None:
+    for queue in QUEUES:
+        with pytest.raises(ContractError) as refused:
+            check_complete(queue, [], [], runtime=PROBE)
+        for part in (*queue.services, *queue.workflows):
+            if part.name not in PROBE:
+                assert f"{part.place}: {part.name} belongs to {queue.name}" in str(refused.value)
+
+
+def test_a_queue_that_nobody_declares_is_refused() -> None:
+    with pytest.raises(ContractError, match='declares no queue "nexpo-shop" \\(nexpo-ai, '):
+        queue_of("nexpo-shop")
+
+
+def test_a_service_is_not_given_twice_nor_as_a_class_nor_as_something_else() -> None:
+    twice = [SampleService(), SampleService()]
+    with pytest.raises(ContractError, match=r"both are sample\.v1\.SampleActivities: give"):
+        check_complete(WHOLE, twice, [Sample], runtime=())
+    for wrong in (SampleService, object()):
+        with pytest.raises(ContractError, match="is no service: give an object of a class"):
+            check_complete(WHOLE, [wrong], [Sample], runtime=())  # type: ignore[list-item]  # the mistake
+
+
+def test_a_method_of_a_service_that_takes_or_returns_another_message_is_refused() -> None:
+    class Wrong(SampleService):
+        async def greet(self, request: CheckHealthRequest) -> CheckHealthRequest:  # type: ignore[override]  # the mistake
+            return request
+
+    with pytest.raises(ContractError) as refused:
+        check_complete(WHOLE, [Wrong()], [Sample], runtime=())
+
+    first, second = str(refused.value).splitlines()
+    assert first.endswith(
+        "greet gets a nexpo.health.v1.ProbeRequest, not a nexpo.health.v1.CheckHealthRequest"
+    )
+    assert "greet must return a nexpo.health.v1.ProbeResponse" in second
+    assert first.startswith(f"{__file__}:")
+
+
+def test_an_operation_without_a_contract_is_refused_and_a_base_of_others_is_not() -> None:
+    module = types.ModuleType("shop")
+    lonely = type("PlaceOrder", (Operation,), {"__module__": "shop"})
+    setattr(module, "PlaceOrder", lonely)  # noqa: B010  # no attribute of modules
+    with pytest.raises(ContractError, match=r"shop\.PlaceOrder has no contract"):
+        discover(module)
+
+    namespace = {"__module__": "shop", "__nexpo_contract__": SampleContract}
+    setattr(module, "Placed", type("Placed", (lonely,), namespace))  # noqa: B010
+    assert [found.__name__ for found in discover(module)] == ["Placed"]
+
+
+async def test_the_probe_says_what_a_worker_serves_and_what_the_contract_wants() -> None:
+    probe = Probe("sample", {}, served([SampleService()], discover(sample)))
+
+    answer = await probe.probe(ProbeRequest())
+    asked = await probe.probe(ProbeRequest(with_contract=True))
+
+    assert list(answer.serves) == [
+        *("nexpo.health.v1.Probe", "sample.v1.Greet", "sample.v1.Hold"),
+        *("sample.v1.Read", "sample.v1.Refuse", "sample.v1.Sample"),
+    ]
+    assert not answer.contract
+    assert [queue.queue for queue in asked.contract] == [queue.name for queue in QUEUES]
+    cloud = next(queue for queue in asked.contract if queue.queue == "nexpo-cloud")
+    assert list(cloud.serves) == sorted(m.name for m in CloudActivitiesBase.CONTRACT.methods)
+
+
+STARTS = {
+    "an unknown queue": (
+        "await run_worker(settings, queue='nexpo-shop')",
+        'The contract declares no queue "nexpo-shop"',
+    ),
+    "a service that is not registered": (
+        "await run_worker(settings, queue='nexpo-cloud')",
+        "nexpo.cloud.v1.CloudActivities belongs to nexpo-cloud, and nobody serves it there",
+    ),
+    "a service that lacks a method": (
+        "from nexpo.cloud.v1.cloud_service import CloudActivitiesBase\n"
+        "    type('Homes', (CloudActivitiesBase,), {})()",
+        "abstract class Homes",
+    ),
+    "a module that is not there": ("import nexpo_shop", "No module named 'nexpo_shop'"),
+}
+
+
+@pytest.mark.parametrize("what", STARTS)
+def test_a_process_that_cannot_start_ends_and_its_log_has_the_text(what: str) -> None:
+    code, said = STARTS[what]
+    program = (
+        "from nexpo_runtime import entrypoint\n"
+        "from nexpo_runtime.settings import Settings\n"
+        "from nexpo_runtime.worker import run_worker\n"
+        "class Shop(Settings):\n    service = 'shop'\n"
+        f"async def main(settings):\n    {code}\n"
+        "entrypoint.run(main, Shop)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"ENVIRONMENT": "test"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert done.returncode == 2, done.stderr
+    lines = [json.loads(line) for line in (done.stdout + done.stderr).splitlines()]
+    told = [line for line in lines if line["event"] == "cannot start"]
+    assert said in told[0]["why"]
