@@ -57,6 +57,7 @@ class Field:
         presence: Whether "not set" differs from the zero value.
         sensitive: "", "REDACT", "HASH" or "DIGEST".
         search_attribute: Name of the search attribute, or "".
+        multiline: Whether the text may have line breaks.
         rules: Its buf.validate rules in text format, or "".
         comment: What the proto says of it.
         place: Where it stands.
@@ -69,6 +70,7 @@ class Field:
     presence: bool
     sensitive: str
     search_attribute: str
+    multiline: bool
     rules: str
     comment: str
     place: Place
@@ -160,6 +162,7 @@ class Method:
         service: Full name of its service.
         rule: What a call does; of kind "missing" when the proto does not say.
         permission: Permission of the caller, PUBLIC, or "".
+        max_request_bytes: Bytes of a request; 0 where the method does not say.
         http: Verbs and paths, the main one first.
         response_type: Full name of an operation's result, or "".
         metadata_type: Full name of an operation's metadata, or "".
@@ -173,6 +176,7 @@ class Method:
     streaming: bool
     rule: Rule
     permission: str
+    max_request_bytes: int
     http: tuple[tuple[str, str], ...]
     response_type: str
     metadata_type: str
@@ -229,11 +233,13 @@ class Contract:
         files: The files to generate, in the order of their names.
         messages: Every known message by its full name.
         enums: Every known enum by its full name.
+        limits: What every request may hold, by the names of ContentLimits.
     """
 
     files: tuple[File, ...]
     messages: dict[str, Message]
     enums: dict[str, Enum]
+    limits: dict[str, int]
 
     def services(self) -> Iterator[Service]:
         """Every service of the files to generate."""

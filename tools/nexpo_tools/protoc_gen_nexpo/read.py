@@ -50,7 +50,17 @@ def read_contract(request: plugin_pb2.CodeGeneratorRequest) -> Contract:
         reader.read_types()
     wanted = set(request.file_to_generate)
     files = [reader.read_file() for reader in readers if reader.proto.name in wanted]
-    return Contract(tuple(sorted(files, key=lambda f: f.name)), messages, enums)
+    return Contract(
+        tuple(sorted(files, key=lambda f: f.name)), messages, enums, _limits(request, options)
+    )
+
+
+def _limits(request: plugin_pb2.CodeGeneratorRequest, options: _Options) -> dict[str, int]:
+    for proto in request.proto_file:
+        found = options.get(proto.options, f"{_OPTIONS}.content_limits")
+        if found is not None:
+            return {field.name: value for field, value in found.ListFields()}
+    return {}
 
 
 class _Options:
@@ -159,6 +169,7 @@ class _FileReader:
             presence=field.HasField("oneof_index") or field.type in _MESSAGES,
             sensitive=("", "REDACT", "HASH", "DIGEST")[sensitive],
             search_attribute=self._options.get(field.options, f"{_OPTIONS}.search_attribute") or "",
+            multiline=bool(self._options.get(field.options, f"{_OPTIONS}.multiline")),
             rules=self._rules(field),
             comment=self._comment(path),
             place=self._place(path),
@@ -219,6 +230,8 @@ class _FileReader:
             streaming=method.client_streaming or method.server_streaming,
             rule=_rule(self._options.get(method.options, f"{_OPTIONS}.rule")),
             permission=self._options.get(method.options, f"{_OPTIONS}.permission") or "",
+            max_request_bytes=self._options.get(method.options, f"{_OPTIONS}.max_request_bytes")
+            or 0,
             http=_http(self._options.get(method.options, "google.api.http")),
             response_type=self._full_name(info.response_type) if info else "",
             metadata_type=self._full_name(info.metadata_type) if info else "",
