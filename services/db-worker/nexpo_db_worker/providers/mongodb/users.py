@@ -78,6 +78,8 @@ class MongoUsers:
             query["$or"] = [
                 {"create_time_us": {"$gt": born}},
                 {"create_time_us": born, "user_id": {"$gt": after.user_id}},
+                # What somebody else wrote there: a comparison passes over it, the order has it last.
+                {"create_time_us": {"$type": ["string", "object", "array", "bool", "date"]}},
             ]
         async with self._database.documents() as database:
             cursor = database["users"].find(query).sort({"create_time_us": 1, "user_id": 1})
