@@ -78,7 +78,7 @@ class MongoUsers:
             query["$or"] = [
                 {"create_time_us": {"$gt": born}},
                 {"create_time_us": born, "user_id": {"$gt": after.user_id}},
-                # What somebody else wrote there: a comparison passes over it, the order has it last.
+                # What others wrote there: comparisons pass over it, the order has it last.
                 {"create_time_us": {"$type": ["string", "object", "array", "bool", "date"]}},
             ]
         async with self._database.documents() as database:
