@@ -1,0 +1,368 @@
+"""Requests made of the contract's descriptors: good ones, and what strangers send.
+
+A new RPC is covered by being in the contract. A good value is made from a field's own
+rules; a hostile one from its type.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+from buf.validate import validate_pb2
+from google.protobuf import json_format
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import ListValue, Struct, Value
+from hypothesis import strategies as st
+
+from nexpo import registry
+from nexpo_gateway.content import LIMITS
+from nexpo_gateway.contract import ANY_OPERATION, Rpc
+
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+
+_DEEPEST = 3
+_OPERATION_FIELDS = ("operation", "name")
+_EDGE = LIMITS.largest_whole_number
+
+TEXTS = st.one_of(
+    st.sampled_from(
+        [
+            "",
+            " ",
+            "\0",
+            "a\0b",
+            "a\nb",
+            "\t",
+            "\x1b[31m",
+            "\x7f",
+            "\x85",
+            "\u2028",
+            "\u202eevil",
+            "\ufeff",
+            "\ufffe",
+            "İ",
+            "ẞ",
+            "K@x.example",
+            "$set",
+            "__proto__",
+            "null",
+            "NaN",
+            "../..",
+            "'; DROP TABLE users; --",
+            "%00",
+            "😀" * 60,
+            "x" * 5000,
+            "x" * 70_000,
+            "é" * 40_000,
+        ]
+    ),
+    st.text(max_size=30),
+)
+EMAILS = [
+    "Ada@I❤.ws",
+    "a@FASS.de",
+    "a@faß.de",
+    "a@AB--CD.example",
+    "a@xn--zzzzzz.com",
+    "a@XN--TDA.de",
+    "a@Ü.de",
+    "a@a_b.example",
+    "a@b.example.",
+    '"a b"@c.example',
+    "ü@b.example",
+    "a@[127.0.0.1]",
+    "a@b。example",
+    "a@\u200db.example",
+    "a..b@c.example",
+    ".@c.example",
+    "a@" + "b" * 64 + ".example",
+    "x" * 240 + "@b.example",
+]
+UUIDS = [
+    "F81D4FAE-7DEC-11D0-A765-00A0C91E6BF6",
+    "{f81d4fae-7dec-11d0-a765-00a0c91e6bf6}",
+    "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
+    "f81d4fae7dec11d0a76500a0c91e6bf6",
+    "f81d4fae-7dec-11d0-a765-00a0c91e6bf",
+    "f81d4fae-7dec-11d0-a765-00a0c91e6bf6\n",
+]
+FLOATS = [math.nan, math.inf, -math.inf, 1e308, -1e308, 5e-324, -0.0, 2.0**53, float(_EDGE)]
+RAW_JSON = [
+    "1e999",
+    "-1e999",
+    "9" * 400,
+    "-" + "9" * 400,
+    "9" * 5000,
+    "9007199254740992",
+    "9007199254740993",
+    "1.5",
+    "-0.0",
+    "true",
+    "null",
+    '"NaN"',
+    '"Infinity"',
+    '"1e999"',
+    '"\\u0000"',
+    '"\\ud800"',
+    '"a\\u0000b"',
+    "[]",
+    "{}",
+    '[[["x"]]]',
+    '{"a": 1e999}',
+    '{"a": {"b": [' + "9" * 400 + "]}}",
+    '{"\\u0000": 1}',
+    '{"$a": 1}',
+    '{"a": "\\ud83d"}',
+    "[" * 40 + "]" * 40,
+    '{"a":' * 25 + "1" + "}" * 25,
+    '{"a": [' + ",".join(["null"] * 20_000) + "]}",
+    '"9999-12-31T23:59:59-23:59"',
+    '"0001-01-01T00:00:00+23:59"',
+    '"315576000001s"',
+    '"-5.5s"',
+]
+
+
+def value_of(plain: Any) -> Value:
+    """A Value, also of what json_format would refuse to write."""
+    if isinstance(plain, bool):
+        return Value(bool_value=plain)
+    if isinstance(plain, float | int):
+        return Value(number_value=plain)
+    if isinstance(plain, str):
+        return Value(string_value=plain)
+    if isinstance(plain, dict):
+        return Value(struct_value=Struct(fields={k: value_of(v) for k, v in plain.items()}))
+    if isinstance(plain, list):
+        return Value(list_value=ListValue(values=[value_of(v) for v in plain]))
+    return Value(null_value=0) if plain is None else Value()  # type: ignore[arg-type]  # an enum's number
+
+
+def nested(levels: int) -> dict[str, Any]:
+    """Objects in each other."""
+    inner: dict[str, Any] = {}
+    for _ in range(levels - 1):
+        inner = {"n": inner}
+    return inner
+
+
+_SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-_EDGE, _EDGE).map(float),
+    st.floats(allow_nan=False, allow_infinity=False, width=64),
+    st.text(max_size=12),
+)
+GOOD_STRUCTS = st.dictionaries(
+    st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=8).filter(
+        lambda name: not name.startswith("$")
+    ),
+    st.recursive(
+        st.one_of(
+            st.none(),
+            st.booleans(),
+            st.integers(-_EDGE, _EDGE).map(float),
+            st.floats(-1e15, 1e15),
+            st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=12),
+            st.sampled_from(["a\nb", "\t", "\r\n", "😀", "\u2028", "\uffff", "'", '"', "\\"]),
+        ),
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=3),
+            st.dictionaries(st.sampled_from(["", "a", "a.b", "ü", "id", "_id"]), inner, max_size=3),
+        ),
+        max_leaves=8,
+    ),
+    max_size=4,
+)
+_ODD_STRUCTS = st.one_of(
+    st.sampled_from(
+        [
+            *({"a": number} for number in FLOATS),
+            {"a": {"b": [1.0, math.nan]}},
+            {"\0": 1.0},
+            {"$ref": "users", "$id": 1.0},
+            {"a\nb": 1.0},
+            {"a": "\0"},
+            {"a": ...},
+            {"a": [...]},
+            nested(LIMITS.struct_levels),
+            nested(LIMITS.struct_levels + 1),
+            nested(31),
+            {"a": "x" * LIMITS.request_bytes},
+            {"a": "é" * (LIMITS.request_bytes // 3)},
+            {"a": [None] * 16_000},
+        ]
+    ),
+    st.dictionaries(st.text(max_size=5), _SCALARS, max_size=3),
+)
+
+
+def request(rpc: Rpc, draw: Draw) -> Message:
+    """A good request."""
+    message: Message = _good(rpc.request.DESCRIPTOR, draw, 0)
+    for field in rpc.request.DESCRIPTOR.fields:
+        if field.name in _OPERATION_FIELDS and field.type == FieldDescriptor.TYPE_STRING:
+            setattr(message, field.name, _operation(rpc))
+    return message
+
+
+def spoilt(rpc: Rpc, draw: Draw) -> Message:
+    """A request with something hostile in one or two of its fields."""
+    message = request(rpc, draw)
+    fields = list(rpc.request.DESCRIPTOR.fields)
+    for _ in range(draw(st.integers(1, 2)) if fields else 0):
+        _spoil(message, draw(st.sampled_from(fields)), draw, 0)
+    return message
+
+
+def spoilt_json(rpc: Rpc, draw: Draw) -> bytes:
+    """The same as JSON, with raw text where the field's value was."""
+    plain = json_format.MessageToDict(request(rpc, draw))
+    text = json.dumps(plain)
+    fields = list(rpc.request.DESCRIPTOR.fields)
+    if fields:
+        field = draw(st.sampled_from(fields))
+        plain[field.json_name] = "\N{REPLACEMENT CHARACTER}"
+        raw = draw(st.sampled_from(RAW_JSON))
+        if field.message_type is not None and draw(st.booleans()):
+            inner = list(field.message_type.fields)
+            raw = f'{{"{draw(st.sampled_from(inner)).json_name}": {raw}}}' if inner else raw
+        text = json.dumps(plain, ensure_ascii=False).replace('"\N{REPLACEMENT CHARACTER}"', raw)
+    return text.encode()
+
+
+def _operation(rpc: Rpc) -> str:
+    if rpc.kind in ("update", "signal", "query"):
+        of = getattr(rpc.rule, rpc.kind).of
+        of = "OnboardUser" if of == ANY_OPERATION else of
+        package = "nexpo.users.v1" if of == "OnboardUser" else rpc.name.rpartition(".")[0]
+        return f"operations/acme~{package}.{of}~some~run"
+    return (
+        "operations"
+        if rpc.method == "ListOperations"
+        else ("operations/acme~nexpo.users.v1.OnboardUser~some~run")
+    )
+
+
+def _good(kind: Descriptor, draw: Draw, depth: int) -> Any:
+    message = registry.message_class(kind.full_name)()
+    for field in kind.fields:
+        rules = field.GetOptions().Extensions[validate_pb2.field]
+        needed = rules.required or rules.string.min_len or rules.string.uuid
+        if depth > _DEEPEST or not (needed or draw(st.booleans())):
+            continue
+        _set(message, field, _good_value(field, rules, draw, depth))
+    return message
+
+
+def _good_value(field: FieldDescriptor, rules: Any, draw: Draw, depth: int) -> Any:
+    if field.is_repeated:
+        if field.message_type is not None or field.enum_type is None:
+            return []
+        allowed = _allowed(field, rules.repeated.items)
+        return draw(st.lists(st.sampled_from(allowed), unique=True, max_size=5))
+    if field.message_type is not None:
+        return _good_message(field.message_type, rules, draw, depth)
+    if field.enum_type is not None:
+        return draw(st.sampled_from(_allowed(field, rules)))
+    if field.type == FieldDescriptor.TYPE_STRING:
+        return _good_text(rules.string, draw)
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return b"x"
+    return 1
+
+
+def _good_message(kind: Descriptor, rules: Any, draw: Draw, depth: int) -> Any:
+    message = registry.message_class(kind.full_name)()
+    match kind.full_name:
+        case "google.protobuf.Struct":
+            message.CopyFrom(value_of(draw(GOOD_STRUCTS)).struct_value)
+        case "google.protobuf.Duration":
+            message.seconds = rules.duration.gte.seconds or 30
+        case "google.protobuf.FieldMask":
+            message.paths.extend(getattr(rules.field_mask, "in") or ["a"])
+        case _:
+            return _good(kind, draw, depth + 1)
+    return message
+
+
+def _good_text(rules: Any, draw: Draw) -> str:
+    if rules.email:
+        return f"{draw(st.integers(0, 9))}@example.com"
+    if rules.uuid:
+        return str(draw(st.uuids()))
+    if rules.pattern:
+        return draw(st.from_regex(rules.pattern, fullmatch=True))[: rules.max_len or 30].strip()
+    return "long enough a text"[: rules.max_len or 30]
+
+
+def _allowed(field: FieldDescriptor, rules: Any) -> list[int]:
+    assert field.enum_type is not None
+    not_in = list(rules.enum.not_in)
+    return [value.number for value in field.enum_type.values if value.number not in not_in]
+
+
+def _spoil(message: Any, field: FieldDescriptor, draw: Draw, depth: int) -> None:
+    kind = field.message_type
+    if kind is not None and kind.GetOptions().map_entry:
+        return
+    if field.is_repeated:
+        _set(message, field, [_hostile(field, draw) for _ in range(draw(st.integers(1, 3)))])
+    elif kind is None or kind.full_name.startswith("google.protobuf.") or depth > _DEEPEST:
+        _set(message, field, _hostile(field, draw))
+    elif kind.fields:
+        inner = getattr(message, field.name)
+        inner.SetInParent()
+        _spoil(inner, draw(st.sampled_from(list(kind.fields))), draw, depth + 1)
+
+
+def _hostile(field: FieldDescriptor, draw: Draw) -> Any:
+    if field.message_type is not None:
+        return _hostile_message(field.message_type, draw)
+    if field.enum_type is not None:
+        return draw(st.sampled_from([0, -1, 99, 2**31 - 1, -(2**31)]))
+    if field.type == FieldDescriptor.TYPE_STRING:
+        rules = field.GetOptions().Extensions[validate_pb2.field].string
+        special = (EMAILS if rules.email else []) + (UUIDS if rules.uuid else [])
+        return draw(st.one_of(st.sampled_from(special), TEXTS) if special else TEXTS)
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return draw(st.binary(max_size=70_000))
+    if field.cpp_type in (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT):
+        return draw(st.sampled_from(FLOATS))
+    if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
+        return draw(st.booleans())
+    signed = field.cpp_type in (FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_INT64)
+    return draw(st.sampled_from([0, -1, 1, 2**31 - 1, -(2**31)] if signed else [0, 1, 2**32 - 1]))
+
+
+def _hostile_message(kind: Descriptor, draw: Draw) -> Message:
+    message: Any = registry.message_class(kind.full_name)()
+    match kind.full_name:
+        case "google.protobuf.Struct":
+            message.CopyFrom(value_of(draw(_ODD_STRUCTS)).struct_value)
+        case "google.protobuf.Duration" | "google.protobuf.Timestamp":
+            edges = [0, 1, -1, 2**62, -(2**62), 2**63 - 1, -(2**63), 253_402_300_800, 10**13]
+            message.seconds = draw(st.sampled_from(edges))
+            message.nanos = draw(st.sampled_from([0, 1, -1, 10**9, -(2**31), 2**31 - 1]))
+        case "google.protobuf.FieldMask":
+            odd = ["", "display_name", "displayName", "a__b", "profile.", ".", "profile.nope", "\0"]
+            message.paths.extend(draw(st.lists(st.sampled_from(odd), max_size=3)))
+        case _:
+            for field in kind.fields:
+                _spoil(message, field, draw, 1)
+    return message  # type: ignore[no-any-return]  # it is what the class makes
+
+
+def _set(message: Any, field: FieldDescriptor, value: Any) -> None:
+    if field.is_repeated:
+        message.ClearField(field.name)
+        getattr(message, field.name).extend(value)
+    elif field.message_type is not None:
+        getattr(message, field.name).CopyFrom(value)
+        getattr(message, field.name).SetInParent()
+    else:
+        setattr(message, field.name, value)
