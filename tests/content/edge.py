@@ -6,6 +6,8 @@ gRPC would, and says when it comes out as another.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -91,7 +93,25 @@ class Behind:
         [back] = converter.from_payloads([wire], [type(request)])
         assert back == request, "it came out as another"
         assert type(request).FromString(request.SerializeToString()) == request
+        _keepable(json.loads(payload.data))
         self.accepted = request
+
+
+def _keepable(plain: Any, depth: int = 1) -> None:
+    """Fails for what some store or reader could not take, by its own word."""
+    assert depth < 30, "JSON readers stop at 64 levels, protobuf's at 100 messages: 3 a level"
+    if isinstance(plain, str):
+        assert not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", plain), "a control character"
+    elif isinstance(plain, dict):
+        for name, item in plain.items():
+            assert not name.startswith("$"), "MongoDB gives it a meaning"
+            assert name.isprintable() or not re.search(r"[\x00-\x1f]", name), "a control character"
+            _keepable(item, depth + 1)
+    elif isinstance(plain, list):
+        for item in plain:
+            _keepable(item, depth + 1)
+    elif isinstance(plain, int | float) and not isinstance(plain, bool):
+        assert abs(plain) < 2**53, "doubles do not have every whole number from there on"
 
 
 class _Everybody:

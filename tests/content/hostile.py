@@ -6,6 +6,7 @@ rules; a hostile one from its type.
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Callable
@@ -25,6 +26,8 @@ from nexpo_gateway.contract import ANY_OPERATION, Rpc
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 _DEEPEST = 3
+_OFTEN = 4
+_MARK = "\N{REPLACEMENT CHARACTER}"
 _OPERATION_FIELDS = ("operation", "name")
 _EDGE = LIMITS.largest_whole_number
 
@@ -213,26 +216,24 @@ def request(rpc: Rpc, draw: Draw) -> Message:
 def spoilt(rpc: Rpc, draw: Draw) -> Message:
     """A request with something hostile in one or two of its fields."""
     message = request(rpc, draw)
-    fields = list(rpc.request.DESCRIPTOR.fields)
-    for _ in range(draw(st.integers(1, 2)) if fields else 0):
-        _spoil(message, draw(st.sampled_from(fields)), draw, 0)
+    paths = _paths(rpc.request.DESCRIPTOR)
+    for _ in range(draw(st.integers(1, 2)) if paths else 0):
+        _spoil(message, draw(st.sampled_from(paths)), draw)
     return message
 
 
 def spoilt_json(rpc: Rpc, draw: Draw) -> bytes:
     """The same as JSON, with raw text where the field's value was."""
     plain = json_format.MessageToDict(request(rpc, draw))
-    text = json.dumps(plain)
-    fields = list(rpc.request.DESCRIPTOR.fields)
-    if fields:
-        field = draw(st.sampled_from(fields))
-        plain[field.json_name] = "\N{REPLACEMENT CHARACTER}"
-        raw = draw(st.sampled_from(RAW_JSON))
-        if field.message_type is not None and draw(st.booleans()):
-            inner = list(field.message_type.fields)
-            raw = f'{{"{draw(st.sampled_from(inner)).json_name}": {raw}}}' if inner else raw
-        text = json.dumps(plain, ensure_ascii=False).replace('"\N{REPLACEMENT CHARACTER}"', raw)
-    return text.encode()
+    paths = _paths(rpc.request.DESCRIPTOR)
+    if not paths:
+        return json.dumps(plain).encode()
+    *outer, field = draw(st.sampled_from(paths))
+    inside = plain
+    for one in outer:
+        inside = inside.setdefault(one.json_name, {})
+    inside[field.json_name] = _MARK
+    return json.dumps(plain).replace(json.dumps(_MARK), draw(st.sampled_from(RAW_JSON))).encode()
 
 
 def _operation(rpc: Rpc) -> str:
@@ -306,18 +307,33 @@ def _allowed(field: FieldDescriptor, rules: Any) -> list[int]:
     return [value.number for value in field.enum_type.values if value.number not in not_in]
 
 
-def _spoil(message: Any, field: FieldDescriptor, draw: Draw, depth: int) -> None:
-    kind = field.message_type
-    if kind is not None and kind.GetOptions().map_entry:
-        return
+Path = tuple[FieldDescriptor, ...]
+
+
+@functools.cache
+def _paths(kind: Descriptor, above: Path = ()) -> list[Path]:
+    """Every field of a message and of those in it, as often as it can go wrong."""
+    paths: list[Path] = []
+    for field in kind.fields:
+        inner = field.message_type
+        here = (*above, field)
+        opaque = inner is None or field.is_repeated or inner.full_name.startswith("google.protobuf")
+        if inner is not None and not opaque and len(above) < _DEEPEST:
+            paths += _paths(inner, here)
+        elif inner is None or not inner.GetOptions().map_entry:
+            paths += [here] * (_OFTEN if inner is not None else 1)
+    return paths
+
+
+def _spoil(message: Any, path: Path, draw: Draw) -> None:
+    for field in path[:-1]:
+        message = getattr(message, field.name)
+        message.SetInParent()
+    field = path[-1]
     if field.is_repeated:
         _set(message, field, [_hostile(field, draw) for _ in range(draw(st.integers(1, 3)))])
-    elif kind is None or kind.full_name.startswith("google.protobuf.") or depth > _DEEPEST:
+    else:
         _set(message, field, _hostile(field, draw))
-    elif kind.fields:
-        inner = getattr(message, field.name)
-        inner.SetInParent()
-        _spoil(inner, draw(st.sampled_from(list(kind.fields))), draw, depth + 1)
 
 
 def _hostile(field: FieldDescriptor, draw: Draw) -> Any:
@@ -352,8 +368,8 @@ def _hostile_message(kind: Descriptor, draw: Draw) -> Message:
             odd = ["", "display_name", "displayName", "a__b", "profile.", ".", "profile.nope", "\0"]
             message.paths.extend(draw(st.lists(st.sampled_from(odd), max_size=3)))
         case _:
-            for field in kind.fields:
-                _spoil(message, field, draw, 1)
+            for path in _paths(kind):
+                _spoil(message, path, draw)
     return message  # type: ignore[no-any-return]  # it is what the class makes
 
 

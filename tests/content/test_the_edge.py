@@ -26,7 +26,7 @@ REFUSALS = (
 )
 NOTHING_THERE = Reason.REASON_OPERATION_NOT_FOUND
 MANY = settings(
-    max_examples=60,
+    max_examples=100,
     deadline=None,
     database=None,
     derandomize=True,
