@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from buf.validate import validate_pb2
@@ -17,12 +17,14 @@ from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
+from hypothesis import find, settings
 from hypothesis import strategies as st
 
 from nexpo import registry
 from nexpo_gateway.content import LIMITS
 from nexpo_gateway.contract import ANY_OPERATION, Rpc
 
+Path = tuple[FieldDescriptor, ...]
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 _DEEPEST = 3
@@ -31,40 +33,35 @@ _MARK = "\N{REPLACEMENT CHARACTER}"
 _OPERATION_FIELDS = ("operation", "name")
 _EDGE = LIMITS.largest_whole_number
 
-TEXTS = st.one_of(
-    st.sampled_from(
-        [
-            "",
-            " ",
-            "\0",
-            "a\0b",
-            "a\nb",
-            "\t",
-            "\x1b[31m",
-            "\x7f",
-            "\x85",
-            "\u2028",
-            "\u202eevil",
-            "\ufeff",
-            "\ufffe",
-            "İ",
-            "ẞ",
-            "K@x.example",
-            "$set",
-            "__proto__",
-            "null",
-            "NaN",
-            "../..",
-            "'; DROP TABLE users; --",
-            "%00",
-            "😀" * 60,
-            "x" * 5000,
-            "x" * 70_000,
-            "é" * 40_000,
-        ]
-    ),
-    st.text(max_size=30),
-)
+TEXTS = [
+    "",
+    " ",
+    "\0",
+    "a\0b",
+    "a\nb",
+    "\t",
+    "\x1b[31m",
+    "\x7f",
+    "\x85",
+    "\u2028",
+    "\u202eevil",
+    "\ufeff",
+    "\ufffe",
+    "İ",
+    "ẞ",
+    "K@x.example",
+    "$set",
+    "__proto__",
+    "null",
+    "NaN",
+    "../..",
+    "'; DROP TABLE users; --",
+    "%00",
+    "😀" * 60,
+    "x" * 5000,
+    "x" * 70_000,
+    "é" * 40_000,
+]
 EMAILS = [
     "Ada@I❤.ws",
     "a@FASS.de",
@@ -181,27 +178,22 @@ GOOD_STRUCTS = st.dictionaries(
     ),
     max_size=4,
 )
-_ODD_STRUCTS = st.one_of(
-    st.sampled_from(
-        [
-            *({"a": number} for number in FLOATS),
-            {"a": {"b": [1.0, math.nan]}},
-            {"\0": 1.0},
-            {"$ref": "users", "$id": 1.0},
-            {"a\nb": 1.0},
-            {"a": "\0"},
-            {"a": ...},
-            {"a": [...]},
-            nested(LIMITS.struct_levels),
-            nested(LIMITS.struct_levels + 1),
-            nested(31),
-            {"a": "x" * LIMITS.request_bytes},
-            {"a": "é" * (LIMITS.request_bytes // 3)},
-            {"a": [None] * 16_000},
-        ]
-    ),
-    st.dictionaries(st.text(max_size=5), _SCALARS, max_size=3),
-)
+STRUCTS: list[Any] = [
+    *({"a": number} for number in FLOATS),
+    {"a": {"b": [1.0, math.nan]}},
+    {"\0": 1.0},
+    {"$ref": "users", "$id": 1.0},
+    {"a\nb": 1.0},
+    {"a": "\0"},
+    {"a": ...},
+    {"a": [...]},
+    nested(LIMITS.struct_levels),
+    nested(LIMITS.struct_levels + 1),
+    nested(31),
+    {"a": "x" * LIMITS.request_bytes},
+    {"a": "é" * (LIMITS.request_bytes // 3)},
+    {"a": [None] * 16_000},
+]
 
 
 def request(rpc: Rpc, draw: Draw) -> Message:
@@ -224,16 +216,45 @@ def spoilt(rpc: Rpc, draw: Draw) -> Message:
 
 def spoilt_json(rpc: Rpc, draw: Draw) -> bytes:
     """The same as JSON, with raw text where the field's value was."""
-    plain = json_format.MessageToDict(request(rpc, draw))
-    paths = _paths(rpc.request.DESCRIPTOR)
+    message, paths = request(rpc, draw), _paths(rpc.request.DESCRIPTOR)
     if not paths:
-        return json.dumps(plain).encode()
-    *outer, field = draw(st.sampled_from(paths))
+        return json.dumps(json_format.MessageToDict(message)).encode()
+    return _with_raw(message, draw(st.sampled_from(paths)), draw(st.sampled_from(RAW_JSON)))
+
+
+def _with_raw(message: Message, path: Path, raw: str) -> bytes:
+    plain = json_format.MessageToDict(message)
+    *outer, field = path
     inside = plain
     for one in outer:
         inside = inside.setdefault(one.json_name, {})
     inside[field.json_name] = _MARK
-    return json.dumps(plain).replace(json.dumps(_MARK), draw(st.sampled_from(RAW_JSON))).encode()
+    return json.dumps(plain).replace(json.dumps(_MARK), raw).encode()
+
+
+def sweep(rpc: Rpc) -> Iterator[tuple[str, bytes]]:
+    """A good request with each hostile value in each field in turn, and what it is."""
+    good = request(rpc, simplest)
+    for path in dict.fromkeys(_paths(rpc.request.DESCRIPTOR)):
+        for number, value in enumerate(hostile_values(path[-1])):
+            message = type(good)()
+            message.CopyFrom(good)
+            _put(message, path, [value] if path[-1].is_repeated else value)
+            label = f"{'.'.join(field.name for field in path)}, {number}"
+            yield label, message.SerializeToString()
+
+
+def sweep_json(rpc: Rpc) -> Iterator[tuple[str, bytes]]:
+    """The same as JSON, with each raw text."""
+    good = request(rpc, simplest)
+    for path in dict.fromkeys(_paths(rpc.request.DESCRIPTOR)):
+        for raw in RAW_JSON:
+            yield f"{path[-1].name}: {raw[:60]}", _with_raw(good, path, raw)
+
+
+def simplest(strategy: st.SearchStrategy[Any]) -> Any:
+    """The least example."""
+    return find(strategy, lambda value: True, settings=settings(database=None))
 
 
 def _operation(rpc: Rpc) -> str:
@@ -307,9 +328,6 @@ def _allowed(field: FieldDescriptor, rules: Any) -> list[int]:
     return [value.number for value in field.enum_type.values if value.number not in not_in]
 
 
-Path = tuple[FieldDescriptor, ...]
-
-
 @functools.cache
 def _paths(kind: Descriptor, above: Path = ()) -> list[Path]:
     """Every field of a message and of those in it, as often as it can go wrong."""
@@ -325,52 +343,66 @@ def _paths(kind: Descriptor, above: Path = ()) -> list[Path]:
     return paths
 
 
-def _spoil(message: Any, path: Path, draw: Draw) -> None:
+def _spoil(message: Message, path: Path, draw: Draw) -> None:
+    field = path[-1]
+    count = draw(st.integers(1, 3))
+    several = [_hostile(field, draw) for _ in range(count)] if field.is_repeated else None
+    _put(message, path, _hostile(field, draw) if several is None else several)
+
+
+def _put(message: Any, path: Path, value: Any) -> None:
     for field in path[:-1]:
         message = getattr(message, field.name)
         message.SetInParent()
-    field = path[-1]
-    if field.is_repeated:
-        _set(message, field, [_hostile(field, draw) for _ in range(draw(st.integers(1, 3)))])
-    else:
-        _set(message, field, _hostile(field, draw))
+    _set(message, path[-1], value)
 
 
 def _hostile(field: FieldDescriptor, draw: Draw) -> Any:
+    """One of the values below, or one made up."""
+    kind = field.message_type
+    if kind is not None and kind.full_name == "google.protobuf.Struct" and draw(st.booleans()):
+        return value_of(
+            draw(st.dictionaries(st.text(max_size=5), _SCALARS, max_size=3))
+        ).struct_value
+    if field.type == FieldDescriptor.TYPE_STRING and draw(st.booleans()):
+        return draw(st.text(max_size=30))
+    return draw(st.sampled_from(hostile_values(field)))
+
+
+@functools.cache
+def hostile_values(field: FieldDescriptor) -> list[Any]:
+    """What has broken products like this one, by the field's type."""
     if field.message_type is not None:
-        return _hostile_message(field.message_type, draw)
+        return _hostile_messages(field.message_type)
     if field.enum_type is not None:
-        return draw(st.sampled_from([0, -1, 99, 2**31 - 1, -(2**31)]))
+        return [0, -1, 99, 2**31 - 1, -(2**31)]
     if field.type == FieldDescriptor.TYPE_STRING:
         rules = field.GetOptions().Extensions[validate_pb2.field].string
-        special = (EMAILS if rules.email else []) + (UUIDS if rules.uuid else [])
-        return draw(st.one_of(st.sampled_from(special), TEXTS) if special else TEXTS)
+        return [*(EMAILS if rules.email else []), *(UUIDS if rules.uuid else []), *TEXTS]
     if field.type == FieldDescriptor.TYPE_BYTES:
-        return draw(st.binary(max_size=70_000))
+        return [b"", b"\0", b"x" * 70_000]
     if field.cpp_type in (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT):
-        return draw(st.sampled_from(FLOATS))
+        return FLOATS
     if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
-        return draw(st.booleans())
+        return [True, False]
     signed = field.cpp_type in (FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_INT64)
-    return draw(st.sampled_from([0, -1, 1, 2**31 - 1, -(2**31)] if signed else [0, 1, 2**32 - 1]))
+    return [0, -1, 1, 2**31 - 1, -(2**31)] if signed else [0, 1, 2**32 - 1]
 
 
-def _hostile_message(kind: Descriptor, draw: Draw) -> Message:
-    message: Any = registry.message_class(kind.full_name)()
+def _hostile_messages(kind: Descriptor) -> list[Message]:
+    make = registry.message_class(kind.full_name)
     match kind.full_name:
         case "google.protobuf.Struct":
-            message.CopyFrom(value_of(draw(_ODD_STRUCTS)).struct_value)
+            return [value_of(plain).struct_value for plain in STRUCTS]
         case "google.protobuf.Duration" | "google.protobuf.Timestamp":
             edges = [0, 1, -1, 2**62, -(2**62), 2**63 - 1, -(2**63), 253_402_300_800, 10**13]
-            message.seconds = draw(st.sampled_from(edges))
-            message.nanos = draw(st.sampled_from([0, 1, -1, 10**9, -(2**31), 2**31 - 1]))
+            parts = [0, 1, -1, 10**9, -(2**31), 2**31 - 1]
+            return [make(seconds=edge, nanos=part) for edge in edges for part in parts]
         case "google.protobuf.FieldMask":
             odd = ["", "display_name", "displayName", "a__b", "profile.", ".", "profile.nope", "\0"]
-            message.paths.extend(draw(st.lists(st.sampled_from(odd), max_size=3)))
+            return [make(paths=[path]) for path in odd] + [make(), make(paths=odd)]
         case _:
-            for path in _paths(kind):
-                _spoil(message, path, draw)
-    return message  # type: ignore[no-any-return]  # it is what the class makes
+            return [make()]
 
 
 def _set(message: Any, field: FieldDescriptor, value: Any) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -69,6 +71,16 @@ def test_a_good_request_is_carried(
 
 
 @pytest.mark.parametrize("rpc", CONTRACT.rpcs, ids=lambda rpc: rpc.name)
+def test_every_hostile_value_in_every_field(rpc: Rpc, runner: asyncio.Runner, edge: Edge) -> None:
+    for label, request in hostile.sweep(rpc):
+        with _about(label):
+            judged(runner.run(edge.call(rpc, functools.partial(parsed, rpc, request))))
+    for label, body in hostile.sweep_json(rpc):
+        with _about(label):
+            judged(runner.run(edge.call(rpc, _reads(rpc, body))))
+
+
+@pytest.mark.parametrize("rpc", CONTRACT.rpcs, ids=lambda rpc: rpc.name)
 @MANY
 @given(data=st.data())
 def test_over_grpc(rpc: Rpc, data: st.DataObject, runner: asyncio.Runner, edge: Edge) -> None:
@@ -82,6 +94,15 @@ def test_over_grpc(rpc: Rpc, data: st.DataObject, runner: asyncio.Runner, edge: 
 def test_over_rest(rpc: Rpc, data: st.DataObject, runner: asyncio.Runner, edge: Edge) -> None:
     body = hostile.spoilt_json(rpc, data.draw)
     judged(runner.run(edge.call(rpc, _reads(rpc, body))))
+
+
+@contextlib.contextmanager
+def _about(label: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        error.add_note(label)
+        raise
 
 
 def _reads(rpc: Rpc, body: bytes) -> Callable[[], Message]:
