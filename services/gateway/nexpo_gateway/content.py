@@ -57,7 +57,7 @@ Problems = Iterator[FieldViolation]
 
 
 def check_content(request: Message, max_bytes: int) -> None:
-    """Refuses what some part of Nexpo could not carry.
+    """Refuses what some part of Nexpo could not carry; in a Struct, -0 becomes 0.
 
     Args:
         request: Parsed; what it has of other versions' fields counts by its size only.
@@ -215,6 +215,8 @@ def _value(
         problem = text_problem(value.string_value, multiline=True)
     elif kind == "number_value":
         problem = number_problem(value.number_value)
+        if not value.number_value:
+            value.number_value = 0.0  # without a sign, which PostgreSQL's JSON does not keep
     elif kind == "struct_value":
         here = _at(path, name)
         yield from _deeper(_struct(value.struct_value, here, level + 1, depth + 1), here, level)

@@ -38,7 +38,7 @@ _ALWAYS = (
     "- Texts are Unicode without control characters. Tab, line feed and carriage return may stand",
     "  in fields that say so, and in the values of a Struct.",
     "- Numbers are finite. In a Struct they are doubles between the largest whole number and its",
-    "  negative.",
+    "  negative; -0 becomes 0.",
     "- Names in a Struct do not begin with `$`, which is MongoDB's own.",
     "- Times are from 0001-01-01T00:00:00Z to 9999-12-31T23:59:59.999999999Z, durations at most",
     "  10,000 years, both with whole nanoseconds of one sign.",
