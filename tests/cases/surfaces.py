@@ -84,7 +84,8 @@ class Clients:
             else message_of(method.input_type, json.loads(text)).SerializeToString()
         )
         metadata = [("authorization", f"Bearer {self._stack.api_key}"), *headers.items()]
-        call = self._channel.unary_unary(registry.grpc_path(method))
+        path = registry.grpc_path(method)
+        call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(path)
         try:
             answer = await call(data, metadata=grpc.aio.Metadata(*metadata), timeout=40)
         except grpc.aio.AioRpcError as error:
@@ -98,7 +99,7 @@ class Clients:
             verb,
             self._stack.gateway.url + target,
             content=body.encode(),
-            headers={name: value.encode() for name, value in known.items()},
+            headers=[(name.encode(), value.encode()) for name, value in known.items()],
         )
         if answer.status_code == 200:
             return Outcome(answer.json())

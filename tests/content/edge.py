@@ -17,7 +17,6 @@ from temporalio.api.common.v1 import Payload
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_gateway.calls import CallContext, Caller
-from nexpo_gateway.content import LIMITS
 from nexpo_gateway.contract import Contract, Rpc
 from nexpo_gateway.dispatch import Dispatcher
 from nexpo_gateway.limits import RateLimit
@@ -33,6 +32,7 @@ from nexpo_runtime.names import OperationName
 CONTRACT = Contract.load()
 # A step of OnboardUser carries its input five times, and Temporal takes 4 MB.
 _LARGEST_PAYLOAD = 4_000_000 // 5 // 2
+_LARGEST_REQUEST = max(rpc.max_request_bytes for rpc in CONTRACT.rpcs)
 
 
 @dataclass
@@ -88,7 +88,7 @@ class Behind:
     def _carry(self, request: Message) -> None:
         converter = PayloadConverter()
         [payload] = converter.to_payloads([request])
-        assert len(payload.data) <= min(_LARGEST_PAYLOAD, LIMITS.largest_request_bytes)
+        assert len(payload.data) <= min(_LARGEST_PAYLOAD, _LARGEST_REQUEST)
         wire = Payload.FromString(payload.SerializeToString())
         [back] = converter.from_payloads([wire], [type(request)])
         assert back == request, "it came out as another"
@@ -136,12 +136,12 @@ class Edge:
     @classmethod
     def make(cls) -> Edge:
         behind = Behind()
-        operations = OperationMethods(behind, PageTokens([b"k" * 32]), CONTRACT.by_type)
+        operations = OperationMethods(behind, PageTokens((b"k" * 32,)), CONTRACT.by_type)
         dispatcher = Dispatcher(
             CONTRACT,
             authenticators=[_Everybody()],
-            credentials=RateLimit(1e9, 1e9),
-            addresses=RateLimit(1e9, 1e9),
+            credentials=RateLimit(1e9, 10**9),
+            addresses=RateLimit(1e9, 10**9),
             protection=cast(Protection, _Unprotected()),
             backend=behind,
             operations=operations,

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from nexpo import registry
 from nexpo_gateway.content import LIMITS
 from nexpo_gateway.contract import ANY_OPERATION, Rpc
+from nexpo_gateway.surfaces.json_requests import descriptor_of
 
 Path = tuple[FieldDescriptor, ...]
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -198,8 +199,8 @@ STRUCTS: list[Any] = [
 
 def request(rpc: Rpc, draw: Draw) -> Message:
     """A good request."""
-    message: Message = _good(rpc.request.DESCRIPTOR, draw, 0)
-    for field in rpc.request.DESCRIPTOR.fields:
+    message: Message = _good(descriptor_of(rpc.request), draw, 0)
+    for field in descriptor_of(rpc.request).fields:
         if field.name in _OPERATION_FIELDS and field.type == FieldDescriptor.TYPE_STRING:
             setattr(message, field.name, _operation(rpc))
     return message
@@ -208,7 +209,7 @@ def request(rpc: Rpc, draw: Draw) -> Message:
 def spoilt(rpc: Rpc, draw: Draw) -> Message:
     """A request with something hostile in one or two of its fields."""
     message = request(rpc, draw)
-    paths = _paths(rpc.request.DESCRIPTOR)
+    paths = _paths(descriptor_of(rpc.request))
     for _ in range(draw(st.integers(1, 2)) if paths else 0):
         _spoil(message, draw(st.sampled_from(paths)), draw)
     return message
@@ -216,7 +217,7 @@ def spoilt(rpc: Rpc, draw: Draw) -> Message:
 
 def spoilt_json(rpc: Rpc, draw: Draw) -> bytes:
     """The same as JSON, with raw text where the field's value was."""
-    message, paths = request(rpc, draw), _paths(rpc.request.DESCRIPTOR)
+    message, paths = request(rpc, draw), _paths(descriptor_of(rpc.request))
     if not paths:
         return json.dumps(json_format.MessageToDict(message)).encode()
     return _with_raw(message, draw(st.sampled_from(paths)), draw(st.sampled_from(RAW_JSON)))
@@ -235,7 +236,7 @@ def _with_raw(message: Message, path: Path, raw: str) -> bytes:
 def sweep(rpc: Rpc) -> Iterator[tuple[str, bytes]]:
     """A good request with each hostile value in each field in turn, and what it is."""
     good = request(rpc, simplest)
-    for path in dict.fromkeys(_paths(rpc.request.DESCRIPTOR)):
+    for path in dict.fromkeys(_paths(descriptor_of(rpc.request))):
         for number, value in enumerate(hostile_values(path[-1])):
             message = type(good)()
             message.CopyFrom(good)
@@ -247,7 +248,7 @@ def sweep(rpc: Rpc) -> Iterator[tuple[str, bytes]]:
 def sweep_json(rpc: Rpc) -> Iterator[tuple[str, bytes]]:
     """The same as JSON, with each raw text."""
     good = request(rpc, simplest)
-    for path in dict.fromkeys(_paths(rpc.request.DESCRIPTOR)):
+    for path in dict.fromkeys(_paths(descriptor_of(rpc.request))):
         for raw in RAW_JSON:
             yield f"{path[-1].name}: {raw[:60]}", _with_raw(good, path, raw)
 
@@ -299,7 +300,7 @@ def _good_value(field: FieldDescriptor, rules: Any, draw: Draw, depth: int) -> A
 
 
 def _good_message(kind: Descriptor, rules: Any, draw: Draw, depth: int) -> Any:
-    message = registry.message_class(kind.full_name)()
+    message: Any = registry.message_class(kind.full_name)()
     match kind.full_name:
         case "google.protobuf.Struct":
             message.CopyFrom(value_of(draw(GOOD_STRUCTS)).struct_value)
@@ -318,7 +319,8 @@ def _good_text(rules: Any, draw: Draw) -> str:
     if rules.uuid:
         return str(draw(st.uuids()))
     if rules.pattern:
-        return draw(st.from_regex(rules.pattern, fullmatch=True))[: rules.max_len or 30].strip()
+        text: str = draw(st.from_regex(rules.pattern, fullmatch=True))
+        return text[: rules.max_len or 30].strip()
     return "long enough a text"[: rules.max_len or 30]
 
 
@@ -390,7 +392,7 @@ def hostile_values(field: FieldDescriptor) -> list[Any]:
 
 
 def _hostile_messages(kind: Descriptor) -> list[Message]:
-    make = registry.message_class(kind.full_name)
+    make: Any = registry.message_class(kind.full_name)
     match kind.full_name:
         case "google.protobuf.Struct":
             return [value_of(plain).struct_value for plain in STRUCTS]

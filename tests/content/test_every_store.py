@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 import pytest_asyncio
+from google.protobuf.message import Message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -45,7 +46,7 @@ async def loop(providers: Providers) -> asyncio.AbstractEventLoop:
     return asyncio.get_running_loop()
 
 
-def accepted(request: OnboardUserRequest) -> OnboardUserRequest | None:
+def accepted(request: Message) -> OnboardUserRequest | None:
     """The request as the edge hands it on; None where it refuses it."""
     edge = Edge.make()
     outcome = asyncio.run(edge.call(ONBOARD, lambda: request))
