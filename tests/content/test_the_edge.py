@@ -28,7 +28,7 @@ REFUSALS = (
 )
 NOTHING_THERE = Reason.REASON_OPERATION_NOT_FOUND
 MANY = settings(
-    max_examples=100,
+    max_examples=50,
     deadline=None,
     database=None,
     derandomize=True,
