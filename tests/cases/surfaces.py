@@ -21,7 +21,7 @@ from nexpo import registry
 from nexpo_cli.naming import command_names, group_names
 from nexpo_dev.stack import Stack
 from nexpo_runtime.errors import Fault
-from tests.content.hostile import value_of
+from tests.content.values import value_of
 
 _VARIABLE = re.compile(r"\{([\w.]+)(?:=[^{}]*)?\}")
 _OF_JSON = {

@@ -26,9 +26,10 @@ from nexpo_runtime.tenant import Signer
 
 from . import hostile
 from .edge import CONTRACT, Edge
+from .values import STRUCTS, nested, value_of
 
 ONBOARD = CONTRACT.by_type["nexpo.users.v1.OnboardUser"]
-HOSTILE_STRUCTS = [hostile.value_of(plain).struct_value for plain in hostile.STRUCTS]
+HOSTILE_STRUCTS = [value_of(plain).struct_value for plain in STRUCTS]
 FEW = settings(
     max_examples=25,
     deadline=None,
@@ -123,7 +124,7 @@ async def test_every_hostile_struct_that_passes_is_kept_by_every_store(
             try:
                 await in_every_store(providers, user_of(found), user_of(found))
             except Exception as error:
-                error.add_note(f"{hostile.STRUCTS[number]!r:.200}")
+                error.add_note(f"{STRUCTS[number]!r:.200}")
                 raise
     assert passed >= 4
 
@@ -133,7 +134,7 @@ async def test_it_is_the_same_through_the_activities_and_in_the_list_of_users(
     providers: Providers, tenant: str
 ) -> None:
     request = OnboardUserRequest(email="a@b.example", display_name="Añ😀", password="long enough")
-    request.profile.attributes.CopyFrom(hostile.value_of(hostile.nested(20)).struct_value)
+    request.profile.attributes.CopyFrom(value_of(nested(20)).struct_value)
     request.profile.locale = "de-CH"
     found = await asyncio.to_thread(accepted, request)
     assert found is not None

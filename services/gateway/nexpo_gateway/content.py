@@ -9,14 +9,12 @@ at 2^53. The figures are the contract's (nexpo.options.v1.content_limits).
 from __future__ import annotations
 
 import functools
-import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -25,10 +23,10 @@ from google.protobuf.struct_pb2 import ListValue, Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from nexpo import registry
-from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.options.v1 import options_pb2
-from nexpo_runtime.errors import Fault, FieldViolation
+from nexpo_runtime.errors import FieldViolation
 
+from .sizes import json_bytes, too_large
 from .validation import invalid
 
 LIMITS = options_pb2.DESCRIPTOR.GetOptions().Extensions[options_pb2.content_limits]
@@ -68,20 +66,14 @@ def check_content(request: Message, max_bytes: int) -> None:
     """
     size = request.ByteSize()
     if size > max_bytes:
-        raise _too_large(request, size, max_bytes)
+        raise too_large(request, size, max_bytes)
     violations = list(islice(_message(request, "", 1), MOST_VIOLATIONS))
     if violations:
         raise invalid(violations)
     if size * _JSON_FACTOR > max_bytes:
         size = json_bytes(request)
         if size > max_bytes:
-            raise _too_large(request, size, max_bytes)
-
-
-def json_bytes(message: Message) -> int:
-    """How long the message is as JSON, as operations carry it."""
-    # Compact and in ASCII, as Temporal's converter of messages writes it.
-    return len(json.dumps(json_format.MessageToDict(message), separators=(",", ":")))
+            raise too_large(request, size, max_bytes)
 
 
 def text_problem(text: str, multiline: bool) -> str:
@@ -285,35 +277,3 @@ _SPECIAL: Mapping[str, Check] = {
     "google.protobuf.FieldMask": _field_mask,
     "google.protobuf.Any": _any,
 }
-
-
-def _too_large(request: Message, size: int, max_bytes: int) -> Fault:
-    path = _largest(request)
-    return Fault(
-        Reason.REASON_MESSAGE_TOO_LARGE,
-        f"The request has {size:,} bytes; it may have {max_bytes:,} at most.",
-        fields=[FieldViolation(path, "takes the most room")] if path else [],
-    )
-
-
-def _largest(message: Message) -> str:
-    """The path of the field that takes most of the room."""
-    fields = message.ListFields()
-    if not fields:
-        return ""
-    field, value = max(fields, key=lambda one: _room(type(message)(), *one))
-    kind = field.message_type
-    whole = kind is None or field.is_repeated or kind.full_name in _SPECIAL
-    inner = "" if whole else _largest(value)
-    return f"{field.name}.{inner}" if inner else field.name
-
-
-def _room(empty: Message, field: FieldDescriptor, value: Any) -> int:
-    """Bytes that a field takes in a message."""
-    if field.is_repeated:
-        getattr(empty, field.name).MergeFrom(value)
-    elif field.message_type is not None:
-        getattr(empty, field.name).CopyFrom(value)
-    else:
-        setattr(empty, field.name, value)
-    return empty.ByteSize()

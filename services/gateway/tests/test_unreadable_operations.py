@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from google.longrunning import operations_pb2 as longrunning
@@ -23,7 +23,10 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from nexpo.operations.v1.operations_pb2 import Progress
 from nexpo.users.v1.users_pb2 import OnboardUserResponse
 from nexpo_dev.pytest_plugin import TemporalAddress
-from nexpo_gateway.operations.backend import ended
+from nexpo_gateway.calls import CallContext, Caller
+from nexpo_gateway.operations.backend import Criteria, OperationsBackend, Page, ended
+from nexpo_gateway.operations.pages import PageTokens
+from nexpo_gateway.operations.service import NativeCall, OperationMethods
 from nexpo_runtime.metrics import UNREADABLE
 from nexpo_runtime.names import OperationName
 from nexpo_runtime.temporal_engine import PROGRESS_MEMO, STATE_ATTRIBUTE, TENANT_ATTRIBUTE
@@ -162,3 +165,32 @@ async def test_a_result_that_no_reader_of_protobuf_takes_is_an_error_of_the_cata
     operation = ended(name, Progress(state=Progress.SUCCEEDED), result, None).operation
     assert "RECORD_UNREADABLE" in str(operation.error)
     assert not operation.HasField("response")
+
+
+class Large:
+    """A fake engine with results of 1 MB each: what lists do with them is the same on every one."""
+
+    def __init__(self, count: int) -> None:
+        result = OnboardUserResponse(welcome_text="x" * 1_000_000)
+        names = [OperationName(f"acme/{TYPE}/{number}", "run") for number in range(count)]
+        self.snapshots = [ended(name, Progress(), result, None) for name in names]
+
+    async def list(self, criteria: Criteria, size: int, token: bytes, timeout: float) -> Page:
+        begin = int(token or b"0")
+        page = self.snapshots[begin : begin + size]
+        more = begin + size < len(self.snapshots)
+        return Page(page, str(begin + size).encode() if more else b"")
+
+
+async def test_a_page_of_large_operations_ends_where_one_message_does() -> None:
+    engine = Large(10)
+    methods = OperationMethods(cast(OperationsBackend, engine), PageTokens((b"k" * 32,)), {TYPE})
+    call = NativeCall(Caller("acme", "key", frozenset({"*"})), CallContext({}, "127.0.0.1"))
+    token, seen = "", list[str]()
+    while token or not seen:
+        request = longrunning.ListOperationsRequest(page_size=50, page_token=token)
+        page = await methods.list_operations(request, call)
+        assert 0 < page.ByteSize() < 4 * 1024 * 1024
+        seen += [operation.name for operation in page.operations]
+        token = page.next_page_token
+    assert seen == [str(snapshot.name) for snapshot in engine.snapshots]
