@@ -346,3 +346,13 @@ def test_the_reference_describes_every_reason_of_the_catalogue(generated: Path) 
     for name in errors_pb2.Reason.keys()[1:]:
         assert f"| `{name.removeprefix('REASON_')}` |" in page
     assert "REASON_" not in page
+
+
+def test_the_reference_shows_the_limits_of_content(generated: Path) -> None:
+    from nexpo.options.v1 import options_pb2
+
+    limits = options_pb2.DESCRIPTOR.GetOptions().Extensions[options_pb2.content_limits]
+    page = (generated / "docs/reference/limits.md").read_text(encoding="utf-8")
+    for field in limits.DESCRIPTOR.fields:
+        assert getattr(limits, field.name) > 0
+        assert f"| `{field.name}` | {getattr(limits, field.name):,} |" in page

@@ -157,6 +157,33 @@ REFUSALS = {
         "OrderService.PlaceOrder",
         'permission "Public" is neither "PUBLIC" nor of the form "users.create"; correct it',
     ),
+    "a request larger than Temporal carries": (
+        'option (nexpo.options.v1.permission) = "orders.place";',
+        'option (nexpo.options.v1.permission) = "orders.place";'
+        " option (nexpo.options.v1.max_request_bytes) = 262145;",
+        "OrderService.PlaceOrder",
+        "max_request_bytes is 262145; it may be 1 to 262144",
+    ),
+    "a request of less than nothing": (
+        'option (nexpo.options.v1.permission) = "orders.place";',
+        'option (nexpo.options.v1.permission) = "orders.place";'
+        " option (nexpo.options.v1.max_request_bytes) = -1;",
+        "OrderService.PlaceOrder",
+        "max_request_bytes is -1; it may be 1 to 262144",
+    ),
+    "an activity with a size of its request": (
+        "start_to_close: {seconds: 20} heartbeat: {seconds: 4}}};",
+        "start_to_close: {seconds: 20} heartbeat: {seconds: 4}}};"
+        " option (nexpo.options.v1.max_request_bytes) = 1000;",
+        "WarehouseActivities.ReserveGoods",
+        "an activity is called by workflows only; remove its max_request_bytes",
+    ),
+    "lines of what is no text": (
+        "int64 cents = 1;",
+        "int64 cents = 1 [(nexpo.options.v1.multiline) = true];",
+        "QuoteOrderResponse.cents",
+        "is no text, so it has no lines; remove multiline",
+    ),
     "an activity with a permission": (
         "option (nexpo.options.v1.rule) = {activity: {start_to_close: {seconds: 5}",
         'option (nexpo.options.v1.permission) = "goods.release";\n'

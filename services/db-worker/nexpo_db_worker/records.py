@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -79,6 +81,14 @@ class UserFields:
 NAMES: tuple[str, ...] = tuple(field.name for field in fields(UserFields))
 
 
+def json_profile(text: str | None) -> dict[str, Json] | None:
+    """A profile that is kept as a JSON text. Raises: ValueError, TypeError."""
+    profile = None if text is None else json.loads(text)
+    if profile is not None and not isinstance(profile, dict):
+        raise TypeError("a profile is an object")
+    return profile
+
+
 def _timestamp(moment: datetime) -> Timestamp:
     stamp = Timestamp()
     stamp.FromDatetime(moment)
@@ -103,7 +113,9 @@ def _profile(plain: Mapping[str, Json]) -> Profile:
         plan=str(plain.get("plan") or ""),
     )
     attributes = plain.get("attributes")
-    if isinstance(attributes, Mapping):
+    if attributes is not None:
+        if not isinstance(attributes, Mapping):
+            raise TypeError("attributes are no object")
         profile.attributes.CopyFrom(_struct(attributes))
     return profile
 
@@ -140,10 +152,14 @@ def _value(plain: Json) -> Value:
         case bool():
             return Value(bool_value=plain)
         case int() | float():
+            if not math.isfinite(plain):
+                raise ValueError("JSON has no such number")
             return Value(number_value=plain)
         case str():
             return Value(string_value=plain)
         case Mapping():
             return Value(struct_value=_struct(plain))
-        case _:
+        case list() | tuple():
             return Value(list_value=ListValue(values=[_value(item) for item in plain]))
+        case _:
+            raise TypeError("no value of JSON")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -12,19 +12,26 @@ from nexpo.users.v1.users_pb2 import Store, User
 
 
 @dataclass(frozen=True, slots=True)
-class StoredUser:
-    """A live record and the store's own id of it (bigserial, ObjectId, ...)."""
-
-    id: str
-    record: UserRecord
-
-
-@dataclass(frozen=True, slots=True)
 class Position:
     """Where a page of users ends: keyset over (create_time, user_id)."""
 
     create_time: datetime
     user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredUser:
+    """A live record.
+
+    Attributes:
+        id: The store's own id of it (bigserial, ObjectId, ...).
+        record: The record; of one that cannot be read the user's id, and `unreadable`.
+        position: Its place in pages, where that is known.
+    """
+
+    id: str
+    record: UserRecord
+    position: Position | None = field(default=None, compare=False)
 
 
 class UserStore(Protocol):
@@ -54,10 +61,13 @@ class UserStore(Protocol):
         """Undoes `create` under the key, also one that has not landed yet."""
 
     async def get(self, tenant: str, user_id: str) -> StoredUser:
-        """Reads a live record. Raises: Fault: USER_NOT_FOUND."""
+        """Reads a live record. Raises: Fault: USER_NOT_FOUND, RECORD_UNREADABLE."""
 
     async def page(self, tenant: str, after: Position | None, limit: int) -> list[StoredUser]:
-        """At most `limit` live records behind `after`, by (create_time, user_id)."""
+        """At most `limit` live records behind `after`, by (create_time, user_id).
+
+        One that cannot be read is among them, as StoredUser says.
+        """
 
     async def replace(self, tenant: str, user: User, expected_etags: Collection[str]) -> None:
         """Writes all fields of `user` (but not the password hash) over the live

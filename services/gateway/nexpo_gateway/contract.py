@@ -15,7 +15,10 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 
 from nexpo import registry
+from nexpo.options.v1 import options_pb2
 from nexpo.options.v1.options_pb2 import Rule
+
+from .content import LIMITS
 
 ANY_OPERATION = "*"
 
@@ -36,6 +39,7 @@ class Rpc:
         rule: What a call does.
         bindings: Its HTTP routes.
         result: Type of the operation's result, for a rule that starts one.
+        max_request_bytes: The most that a request may have, on the wire and as JSON.
     """
 
     name: str
@@ -49,6 +53,7 @@ class Rpc:
     rule: Rule
     bindings: tuple[http_pb2.HttpRule, ...]
     result: type[Message] | None
+    max_request_bytes: int = LIMITS.request_bytes
 
     @cached_property
     def kind(self) -> str:
@@ -126,4 +131,6 @@ def _rpc(service: ServiceDescriptor, method: MethodDescriptor) -> Rpc:
         rule=rule,
         bindings=tuple(registry.http_rules(method)),
         result=registry.message_class(result) if result else None,
+        max_request_bytes=method.GetOptions().Extensions[options_pb2.max_request_bytes]
+        or LIMITS.request_bytes,
     )

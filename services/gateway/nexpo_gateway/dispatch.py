@@ -21,13 +21,15 @@ from nexpo_runtime.names import OperationName
 
 from .auth import Authenticator, identify
 from .calls import CallContext, Caller
+from .content import check_content
 from .contract import Contract, Rpc
 from .identity import require_same, settle_request_id, workflow_id
 from .limits import RateLimit
 from .operations.backend import OperationsBackend, Order, Snapshot
 from .operations.service import NativeCall, OperationMethods, named
 from .protection import Protection
-from .validation import check, invalid, normalise_emails
+from .spelling import normalise
+from .validation import check, invalid
 
 Read = Callable[[], Message]
 """Makes the request's message. Raises: Fault: it cannot be read."""
@@ -134,7 +136,9 @@ class Dispatcher:
             )
         request = read()
         settle_request_id(rpc, request, context)
-        normalise_emails(request)
+        # First, because whatever comes behind relies on it.
+        check_content(request, rpc.max_request_bytes)
+        normalise(request)
         check(request)
         if caller is None:
             self._addresses.take(context.peer)

@@ -1,20 +1,12 @@
-"""Validation of requests, and the normal form of e-mail addresses before it."""
+"""Validation of requests by the rules of their fields."""
 
 from __future__ import annotations
 
-import functools
-import unicodedata
-
-import idna
 import protovalidate
-from buf.validate import validate_pb2
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_runtime.errors import Fault, FieldViolation
-
-from .texts import texts
 
 
 def check(request: Message) -> None:
@@ -53,29 +45,3 @@ def _path(violation: object) -> str:
             value = element.subscript.value
             text += f"[{value}]" if element.subscript.field == "index" else f'["{value}"]'
     return text
-
-
-def normalise_emails(request: Message) -> None:
-    """Brings every field with the rule `email` into its normal form.
-
-    NFC and lower case, the domain in its ASCII form (IDNA 2008, UTS 46): so that
-    one address has one spelling before anything compares or records it.
-    """
-    for text in list(texts(request, _is_email)):
-        text.replace(normal_email(text.value))
-
-
-def normal_email(address: str) -> str:
-    """The normal form; what is no address stays as it is, for validation to refuse."""
-    local, at, domain = unicodedata.normalize("NFC", address).rpartition("@")
-    try:
-        domain = idna.encode(domain, uts46=True).decode()
-    except (idna.IDNAError, UnicodeError):
-        return address
-    return f"{local.lower()}{at}{domain}"
-
-
-@functools.cache  # of the contract's fields: reading options costs more than what they say
-def _is_email(field: FieldDescriptor) -> bool:
-    rules = field.GetOptions().Extensions[validate_pb2.field]
-    return bool(rules.string.email or rules.repeated.items.string.email)

@@ -25,7 +25,7 @@ from nexpo_gateway.auth import ApiKeys, make_development_key
 from nexpo_gateway.calls import CallContext, Caller
 from nexpo_gateway.limits import RateLimit
 from nexpo_gateway.settings import GatewaySettings
-from nexpo_gateway.validation import normal_email
+from nexpo_gateway.spelling import normal_email
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.settings import SettingsError
 

@@ -264,5 +264,5 @@ async def test_an_operation_whose_key_is_gone_is_still_listed_and_shown(
     changed = gateway_settings(temporal.url, keys_file, encryption_keys=other_key)
     async with ready(changed) as gateway:
         shown = await gateway.get(name)
-        assert (shown.done, shown.error.code) == (True, 13)
+        assert (shown.done, shown.error.code) == (True, 15)
         assert "operations" in await gateway.rest("GET", "/v1/operations")

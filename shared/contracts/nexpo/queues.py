@@ -14,9 +14,7 @@ QUEUES: Final[tuple[Queue, ...]] = (
             Served(
                 "nexpo.ai.v1.AiActivities",
                 "proto/nexpo/ai/v1/ai.proto:12",
-                (
-                    "nexpo.ai.v1.WriteWelcome",
-                ),
+                ("nexpo.ai.v1.WriteWelcome",),
             ),
         ),
     ),
@@ -70,9 +68,7 @@ QUEUES: Final[tuple[Queue, ...]] = (
             Served(
                 "nexpo.health.v1.ProbeActivities",
                 "proto/nexpo/health/v1/health.proto:31",
-                (
-                    "nexpo.health.v1.Probe",
-                ),
+                ("nexpo.health.v1.Probe",),
             ),
             Served(
                 "nexpo.notifications.v1.NotificationActivities",
@@ -87,37 +83,27 @@ QUEUES: Final[tuple[Queue, ...]] = (
             Served(
                 "nexpo.health.v1.CheckHealth",
                 "proto/nexpo/health/v1/health.proto:16",
-                (
-                    "nexpo.health.v1.CheckHealth",
-                ),
+                ("nexpo.health.v1.CheckHealth",),
             ),
             Served(
                 "nexpo.users.v1.OnboardUser",
                 "proto/nexpo/users/v1/users.proto:20",
-                (
-                    "nexpo.users.v1.OnboardUser",
-                ),
+                ("nexpo.users.v1.OnboardUser",),
             ),
             Served(
                 "nexpo.users.v1.UpdateUser",
                 "proto/nexpo/users/v1/users.proto:57",
-                (
-                    "nexpo.users.v1.UpdateUser",
-                ),
+                ("nexpo.users.v1.UpdateUser",),
             ),
             Served(
                 "nexpo.users.v1.DeleteUser",
                 "proto/nexpo/users/v1/users.proto:70",
-                (
-                    "nexpo.users.v1.DeleteUser",
-                ),
+                ("nexpo.users.v1.DeleteUser",),
             ),
             Served(
                 "nexpo.users.v1.RepairUser",
                 "proto/nexpo/users/v1/users.proto:85",
-                (
-                    "nexpo.users.v1.RepairUser",
-                ),
+                ("nexpo.users.v1.RepairUser",),
             ),
         ),
     ),

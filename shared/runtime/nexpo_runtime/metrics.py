@@ -17,6 +17,11 @@ ACTIVITY_SECONDS = Histogram(
 TEMPORAL_UP = Gauge("nexpo_temporal_up", "Whether Temporal answers (1) or not (0).")
 TEMPORAL_LOST = Counter("nexpo_temporal_lost", "How often the connection to Temporal was lost.")
 POLLING = Gauge("nexpo_polling", "Whether the task queue is polled (1) or not (0).", ["queue"])
+UNREADABLE = Counter(
+    "nexpo_unreadable_records",
+    "How often a record was met that cannot be read, by where it is kept.",
+    ["where"],
+)
 CHECK_UP = Gauge("nexpo_check_up", "Whether a health check passes (1) or not (0).", ["check"])
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

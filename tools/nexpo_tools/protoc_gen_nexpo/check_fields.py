@@ -51,6 +51,8 @@ def _field(field: Field) -> Iterator[str]:
         yield "is a keyword of Python; rename it"
     if field.sensitive in ("HASH", "DIGEST") and (field.scalar, field.shape) != ("string", "one"):
         yield f"SENSITIVE_{field.sensitive} needs a single string; use SENSITIVE_REDACT"
+    if field.multiline and field.scalar != "string":
+        yield "is no text, so it has no lines; remove multiline"
     if not field.search_attribute:
         return
     if field.sensitive:

@@ -47,6 +47,7 @@ def _method(method: Method, service: Service, contract: Contract) -> Iterator[st
     if method.rule.kind == "missing":
         yield "has no rule; add option (nexpo.options.v1.rule)"
         return
+    yield from _request_size(method, contract)
     if method.rule.kind != "activity":
         yield from _permission(method, service)
         yield from _http(method, contract)
@@ -55,6 +56,17 @@ def _method(method: Method, service: Service, contract: Contract) -> Iterator[st
     checks = _CHECKS.get(method.rule.kind)
     if checks is not None:
         yield from checks(method, service, contract)
+
+
+def _request_size(method: Method, contract: Contract) -> Iterator[str]:
+    size, largest = method.max_request_bytes, contract.limits.get("largest_request_bytes", 0)
+    if size and method.rule.kind == "activity":
+        yield "an activity is called by workflows only; remove its max_request_bytes"
+    elif not 0 <= size <= largest:
+        yield (
+            f"max_request_bytes is {size}; it may be 1 to {largest}, because a workflow hands its"
+            " input on several times in one step, for which Temporal has a limit"
+        )
 
 
 def _permission(method: Method, service: Service) -> Iterator[str]:

@@ -53,5 +53,7 @@ def _workflows(contract: Contract, queue: str) -> Iterator[tuple[str, ...]]:
 
 
 def _served(name: str, place: Place, methods: list[Method]) -> tuple[str, ...]:
+    if len(methods) == 1:
+        return f'"{name}"', f'"proto/{place}"', f'("{methods[0].rpc}",)'
     rpcs = "".join(f'    "{method.rpc}",\n' for method in methods)
     return f'"{name}"', f'"proto/{place}"', f"(\n{rpcs})"

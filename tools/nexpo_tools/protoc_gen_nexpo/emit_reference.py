@@ -23,6 +23,8 @@ from nexpo_tools.protoc_gen_nexpo.model import (
     Service,
 )
 
+_LIMITS = "nexpo.options.v1.ContentLimits"
+
 _PROTECTION = {
     "REDACT": "Never logged or shown in an error.",
     "HASH": "Replaced by its argon2id hash at the gateway.",
@@ -30,9 +32,30 @@ _PROTECTION = {
 }
 
 
+_ALWAYS = (
+    "Besides, for every method:",
+    "",
+    "- Texts are Unicode without control characters. Tab, line feed and carriage return may stand",
+    "  in fields that say so, and in the values of a Struct.",
+    "- Numbers are finite. In a Struct they are doubles between the largest whole number and its",
+    "  negative; -0 becomes 0.",
+    "- Names in a Struct do not begin with `$`, which is MongoDB's own.",
+    "- Times are from 0001-01-01T00:00:00Z to 9999-12-31T23:59:59.999999999Z, durations at most",
+    "  10,000 years, both with whole nanoseconds of one sign.",
+    "- Enums have a value that the contract names.",
+    "- E-mail addresses get one spelling: lower case, the domain in its ASCII form. UUIDs, too:",
+    "  lower case, with hyphens, without braces or `urn:uuid:`.",
+    "",
+    "What breaks a limit is `INVALID_ARGUMENT`, what is too large `MESSAGE_TOO_LARGE`; both name",
+    "the field.",
+)
+
+
 def emit_reference(contract: Contract) -> dict[str, str]:
     """The pages by their names."""
     pages = {"operations.md": _operations(contract)}
+    if _LIMITS in contract.messages:
+        pages["limits.md"] = _limits(contract)
     if CATALOGUE in contract.enums:
         pages["errors.md"] = _errors(contract.enums[CATALOGUE])
     return pages
@@ -65,6 +88,26 @@ def _errors(catalogue: Enum) -> str:
     for title, rows in sections:
         lines += [f"## {title.rstrip('.') or 'Reasons'}", ""]
         lines += table(["Reason", "Meaning", "gRPC code", "Retryable", "What to do"], rows)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _limits(contract: Contract) -> str:
+    message = contract.messages[_LIMITS]
+    rows = [
+        [f"`{name}`", f"{contract.limits.get(name, 0):,}", field.comment]
+        for name, field in message.fields.items()
+    ]
+    own = [
+        [f"`{method.rpc}`", f"{method.max_request_bytes:,}"]
+        for service in contract.services()
+        for method in service.methods
+        if method.max_request_bytes
+    ]
+    lines = [HEAD, "# Limits of content", "", message.comment, ""]
+    lines += table(["Limit", "Value", "Meaning"], rows)
+    lines += [*_ALWAYS, ""]
+    if own:
+        lines += ["## Methods with a size of their own", "", *table(["Method", "Bytes"], own)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -107,6 +150,8 @@ def _facts(method: Method, service: Service, contract: Contract) -> list[list[st
         needed = "none" if method.permission == PUBLIC else f"`{method.permission}`"
         rows.append(["Permission", needed])
     rows.append(["Kind", _kind(rule)])
+    if method.max_request_bytes:
+        rows.append(["Largest request", f"{method.max_request_bytes:,} bytes"])
     if method.rule.kind == "start":
         handlers = ", ".join(f"`{m.name}`" for m in service.handlers_of(method))
         rows.append(["Workflow", f"`{method.rpc}` on `{rule.queue}`, id `{rule.id}`"])
@@ -165,6 +210,8 @@ def _field_table(message: Message, contract: Contract) -> list[str]:
 
 def _about(field: Field) -> str:
     parts = [field.comment, _PROTECTION.get(field.sensitive, "")]
+    if field.multiline:
+        parts.append("May have line breaks.")
     if field.search_attribute:
         parts.append(f"Search attribute `{field.search_attribute}`.")
     if field.rules:

@@ -57,6 +57,7 @@ class Field:
         presence: Whether "not set" differs from the zero value.
         sensitive: "", "REDACT", "HASH" or "DIGEST".
         search_attribute: Name of the search attribute, or "".
+        multiline: Whether the text may have line breaks.
         rules: Its buf.validate rules in text format, or "".
         comment: What the proto says of it.
         place: Where it stands.
@@ -69,6 +70,7 @@ class Field:
     presence: bool
     sensitive: str
     search_attribute: str
+    multiline: bool
     rules: str
     comment: str
     place: Place
@@ -160,6 +162,7 @@ class Method:
         service: Full name of its service.
         rule: What a call does; of kind "missing" when the proto does not say.
         permission: Permission of the caller, PUBLIC, or "".
+        max_request_bytes: Bytes of a request; 0 where the method does not say.
         http: Verbs and paths, the main one first.
         bodies: Of each of them the field that the body is, "*" for all, "" for none.
         response_type: Full name of an operation's result, or "".
@@ -174,6 +177,7 @@ class Method:
     streaming: bool
     rule: Rule
     permission: str
+    max_request_bytes: int
     http: tuple[tuple[str, str], ...]
     bodies: tuple[str, ...]
     response_type: str
@@ -240,12 +244,14 @@ class Contract:
         messages: Every known message by its full name.
         enums: Every known enum by its full name.
         queues: Every declared task queue, in the order of the files.
+        limits: What every request may hold, by the names of ContentLimits.
     """
 
     files: tuple[File, ...]
     messages: dict[str, Message]
     enums: dict[str, Enum]
     queues: tuple[Queue, ...]
+    limits: dict[str, int]
 
     def services(self) -> Iterator[Service]:
         """Every service of the files to generate."""

@@ -53,7 +53,16 @@ def read_contract(request: plugin_pb2.CodeGeneratorRequest) -> Contract:
     wanted = set(request.file_to_generate)
     files = [reader.read_file() for reader in readers if reader.proto.name in wanted]
     queues = tuple(queue for reader in readers for queue in reader.read_queues())
-    return Contract(tuple(sorted(files, key=lambda f: f.name)), messages, enums, queues)
+    ordered = tuple(sorted(files, key=lambda f: f.name))
+    return Contract(ordered, messages, enums, queues, _limits(request, options))
+
+
+def _limits(request: plugin_pb2.CodeGeneratorRequest, options: _Options) -> dict[str, int]:
+    for proto in request.proto_file:
+        found = options.get(proto.options, f"{_OPTIONS}.content_limits")
+        if found is not None:
+            return {field.name: value for field, value in found.ListFields()}
+    return {}
 
 
 class _Options:
@@ -168,6 +177,7 @@ class _FileReader:
             presence=field.HasField("oneof_index") or field.type in _MESSAGES,
             sensitive=("", "REDACT", "HASH", "DIGEST")[sensitive],
             search_attribute=self._options.get(field.options, f"{_OPTIONS}.search_attribute") or "",
+            multiline=bool(self._options.get(field.options, f"{_OPTIONS}.multiline")),
             rules=self._rules(field),
             comment=self._comment(path),
             place=self._place(path),
@@ -229,6 +239,8 @@ class _FileReader:
             streaming=method.client_streaming or method.server_streaming,
             rule=_rule(self._options.get(method.options, f"{_OPTIONS}.rule")),
             permission=self._options.get(method.options, f"{_OPTIONS}.permission") or "",
+            max_request_bytes=self._options.get(method.options, f"{_OPTIONS}.max_request_bytes")
+            or 0,
             http=_http(http),
             bodies=tuple(rule.body for rule in (http, *http.additional_bindings)) if http else (),
             response_type=self._full_name(info.response_type) if info else "",

@@ -22,6 +22,7 @@ _SENTENCES = {
     Reason.REASON_STORE_THROTTLED: "{} asks for fewer requests.",
     Reason.REASON_STORE_DENIED: "{} does not accept the service's credential.",
     Reason.REASON_STORE_REFUSED: "{} refused the write.",
+    Reason.REASON_RECORD_UNREADABLE: "{} holds a record of the user that cannot be read.",
     Reason.REASON_EMAIL_TAKEN: "The e-mail address belongs to another user.",
     Reason.REASON_USER_NOT_FOUND: "There is no such user.",
     Reason.REASON_ETAG_MISMATCH: "The user has changed since it was read.",

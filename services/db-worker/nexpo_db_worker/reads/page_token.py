@@ -7,7 +7,6 @@ import binascii
 from datetime import UTC, datetime, timedelta
 
 from nexpo.errors.v1.errors_pb2 import Reason
-from nexpo.users.v1.users_pb2 import User
 from nexpo_db_worker.stores import Position
 from nexpo_runtime.errors import Fault, FieldViolation
 from nexpo_runtime.tenant import Signer
@@ -27,9 +26,9 @@ class PageTokens:
     def __init__(self, signer: Signer) -> None:
         self._signer = signer
 
-    def behind(self, tenant: str, user: User) -> str:
-        """The token of the page behind the user."""
-        place = f"{user.create_time.ToMicroseconds()}.{user.user_id}"
+    def behind(self, tenant: str, position: Position) -> str:
+        """The token of the page behind the position."""
+        place = f"{(position.create_time - _EPOCH) // _MICROSECOND}.{position.user_id}"
         signature = self._signer.signature(f"{_SCOPE}/{place}", tenant)
         return base64.urlsafe_b64encode(f"{signature}.{place}".encode()).decode().rstrip("=")
 

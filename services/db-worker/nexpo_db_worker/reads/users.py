@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.users.v1.users_pb2 import (
@@ -17,13 +18,15 @@ from nexpo.users.v1.users_service import UserServiceReads
 from nexpo_db_worker.providers import Providers
 from nexpo_db_worker.providers.faults import store_fault
 from nexpo_db_worker.reads.page_token import PageTokens
-from nexpo_db_worker.stores import UserStore
+from nexpo_db_worker.stores import Position, StoredUser, UserStore
 from nexpo_runtime import activity
 from nexpo_runtime.errors import Fault, reason_name, reason_value
 from nexpo_runtime.tenant import Signer
 
 _DEFAULT_PAGE = 50
 _LARGEST_PAGE = 500
+# Clients of gRPC take 4 MiB unless they ask for more.
+_LARGEST_ANSWER = 3 * 1024 * 1024
 # Less than the call may take, so that one slow store does not cost the others' answers.
 _STORE_S = 4.0
 
@@ -59,15 +62,45 @@ class UserReads(UserServiceReads):
         return GetUserResponse(user=own.user if own.HasField("user") else None, copies=copies)
 
     async def list_users(self, request: ListUsersRequest) -> ListUsersResponse:
-        """A page of the tenant's users, oldest first. Raises: Fault: INVALID_PAGE_TOKEN."""
+        """A page of the tenant's users, oldest first. Raises: Fault: INVALID_PAGE_TOKEN.
+
+        A page ends early where it would not fit into one message. A user whose record
+        cannot be read is in it by the id alone.
+        """
         tenant = activity.current().tenant
         size = min(request.page_size or _DEFAULT_PAGE, _LARGEST_PAGE)
         after = self._tokens.read(tenant, request.page_token) if request.page_token else None
-        # One more than asked tells whether there is another page.
-        found = await self._providers.authority.page(tenant, after, size + 1)
-        users = [stored.record.user for stored in found[:size]]
-        token = self._tokens.behind(tenant, users[-1]) if len(found) > size else ""
-        return ListUsersResponse(users=users, next_page_token=token)
+        while True:
+            # One more than asked tells whether there is another page.
+            found = await self._providers.authority.page(tenant, after, size + 1)
+            page = _fitting(found[:size])
+            if len(page) == len(found):
+                return _page(page, "")
+            # The next page begins behind the last one whose place is known.
+            known = [number for number, stored in enumerate(page) if stored.position is not None]
+            if known:
+                page = page[: known[-1] + 1]
+                return _page(page, self._tokens.behind(tenant, _position(page[-1])))
+            size *= 2
+
+
+def _page(found: Sequence[StoredUser], token: str) -> ListUsersResponse:
+    return ListUsersResponse(users=[one.record.user for one in found], next_page_token=token)
+
+
+def _position(stored: StoredUser) -> Position:
+    assert stored.position is not None
+    return stored.position
+
+
+def _fitting(found: Sequence[StoredUser]) -> Sequence[StoredUser]:
+    """As many of them, from the first, as fit into one message; one at least."""
+    room = _LARGEST_ANSWER
+    for number, stored in enumerate(found):
+        room -= stored.record.user.ByteSize()
+        if room < 0 and number:
+            return found[:number]
+    return found
 
 
 async def _copy(store: UserStore, tenant: str, user_id: str) -> StoreCopy:

@@ -19,6 +19,7 @@ from nexpo_runtime.errors import Fault
 from nexpo_runtime.names import OperationName
 
 from ..contract import Rpc
+from .unreadable import carriable, outcome_unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,15 @@ class Snapshot:
         elif self.result is not None:
             operation.response.Pack(self.result)
         return operation
+
+
+def ended(
+    name: OperationName, progress: Progress, result: Message | None, fault: Fault | None
+) -> Snapshot:
+    """The snapshot of one that has ended; a result that no client could read is a fault."""
+    if result is not None and not carriable(result):
+        result, fault = None, outcome_unreadable()
+    return Snapshot(name, progress, done=True, result=result, fault=fault)
 
 
 @dataclass(frozen=True, slots=True)

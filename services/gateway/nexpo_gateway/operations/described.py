@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +16,11 @@ from temporalio.client import Client
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.operations.v1.operations_pb2 import Progress, Step
-from nexpo_runtime.codec import DecryptionError
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.names import OperationName
-from nexpo_runtime.temporal_engine import PROGRESS_MEMO
+from nexpo_runtime.temporal_engine import PROGRESS_MEMO, STATE_ATTRIBUTE
+
+from .unreadable import REASON, report
 
 _RUNNING = (
     WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING,
@@ -26,6 +28,8 @@ _RUNNING = (
 )
 OVER = (Progress.SUCCEEDED, Progress.FAILED, Progress.CANCELLED)
 """States of operations that have ended."""
+
+_UNKNOWN = Progress.STATE_UNSPECIFIED
 
 _RETRIED = re.compile(r", retry \d+$")
 """What is added to the name of a call that a human had tried again."""
@@ -43,6 +47,7 @@ class Described:
         running: Whether it has not ended.
         progress: Its progress, with the attempts of running steps.
         events: How many events its current run's history has.
+        completed: Whether it has ended with a result.
     """
 
     name: OperationName
@@ -50,6 +55,7 @@ class Described:
     running: bool
     progress: Progress
     events: int
+    completed: bool = False
 
     def ended(self, fault: Fault | None) -> Progress:
         """The progress of an operation that has ended, also of one ended from outside."""
@@ -57,7 +63,8 @@ class Described:
             return self.progress
         progress = Progress()
         progress.CopyFrom(self.progress)
-        if fault is None:
+        unread = fault is not None and fault.reason == Reason.REASON_RECORD_UNREADABLE
+        if fault is None or (unread and self.completed):
             progress.state, progress.percent = Progress.SUCCEEDED, 100
         elif fault.reason == Reason.REASON_OPERATION_CANCELLED:
             progress.state, progress.message = Progress.CANCELLED, fault.message
@@ -92,31 +99,57 @@ async def describe(client: Client, name: OperationName, limit: timedelta) -> Des
 async def from_info(client: Client, info: WorkflowExecutionInfo) -> Described:
     """What an entry of a list, or the main part of a description, says."""
     run_id = info.execution.run_id
+    progress = await progress_of(client, info.memo, info.execution.workflow_id)
+    if progress is None or progress.unreadable:
+        progress = _outline(info, progress)
     return Described(
         name=OperationName(info.execution.workflow_id, info.first_run_id or run_id),
         run_id=run_id,
         running=info.status in _RUNNING,
-        progress=await progress_of(client, info.memo) or _outline(info),
+        progress=progress,
         events=info.history_length,
+        completed=info.status == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED,
     )
 
 
-def _outline(info: WorkflowExecutionInfo) -> Progress:
-    """What is known without a memo."""
-    return Progress(type=info.type.name, create_time=info.start_time, durable=True)
+def _outline(info: WorkflowExecutionInfo, unreadable: Progress | None) -> Progress:
+    """What is known without a memo, or without one that can be read."""
+    return Progress(
+        type=info.type.name,
+        create_time=info.start_time,
+        durable=True,
+        state=_state(info),
+        unreadable=unreadable.unreadable if unreadable is not None else "",
+        message="Its progress cannot be read." if unreadable is not None else "",
+    )
 
 
-async def progress_of(client: Client, memo: Memo) -> Progress | None:
-    """The progress in a memo; None when it has none, or none that can be decrypted."""
+def _state(info: WorkflowExecutionInfo) -> Progress.State.ValueType:
+    """Where it stands by its search attribute, which is clear text."""
+    payload = info.search_attributes.indexed_fields.get(STATE_ATTRIBUTE.name)
+    try:
+        return Progress.State.Value(json.loads(payload.data)) if payload else _UNKNOWN
+    except (ValueError, TypeError):
+        return _UNKNOWN
+
+
+async def progress_of(client: Client, memo: Memo, workflow_id: str) -> Progress | None:
+    """The progress in a memo; None when it has none.
+
+    Of one that cannot be read only `unreadable` is set: what a dropped key or a stranger
+    wrote must not hide what else there is.
+    """
     payload = memo.fields.get(PROGRESS_MEMO)
     if payload is None:
         return None
     try:
         [progress] = await client.data_converter.decode([payload])
-    except DecryptionError:
-        # A key that was dropped too early must not hide what else there is.
-        return None
-    return progress if isinstance(progress, Progress) else None
+        if not isinstance(progress, Progress):
+            raise TypeError("no progress")
+    except Exception as error:  # pure decoding: whatever is raised comes of the payload
+        report(workflow_id, "progress", error)
+        return Progress(unreadable=REASON)
+    return progress
 
 
 async def _merge(
@@ -149,5 +182,9 @@ async def _percent(client: Client, activity: PendingActivityInfo) -> int:
     """How far the activity's latest heartbeat says it is: a Step among its details."""
     if not activity.HasField("heartbeat_details"):
         return 0
-    details: list[object] = await client.data_converter.decode(activity.heartbeat_details.payloads)
+    try:
+        details = await client.data_converter.decode(activity.heartbeat_details.payloads)
+    except Exception as error:  # pure decoding, as above
+        report(activity.activity_id, "heartbeat", error)
+        return 0
     return next((detail.percent for detail in details if isinstance(detail, Step)), 0)

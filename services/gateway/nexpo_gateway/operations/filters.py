@@ -76,11 +76,12 @@ def _state(value: str, position: int) -> Progress.State.ValueType:
 def _moment(value: str, position: int) -> datetime:
     try:
         moment = datetime.fromisoformat(value)
-    except ValueError:
+        # An offset may lead out of the years that there are.
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise _malformed(
             f"'{value}' is not a time such as 2026-01-31T09:00:00Z (at {position})"
         ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _malformed(problem: str) -> Fault:

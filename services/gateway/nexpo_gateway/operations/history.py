@@ -20,7 +20,6 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.operations.v1.operations_pb2 import Progress, Step
-from nexpo_runtime.codec import DecryptionError
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.failures import fault_from
 from nexpo_runtime.names import OperationName
@@ -28,6 +27,7 @@ from nexpo_runtime.names import OperationName
 from .backend import Snapshot
 from .calling import PROMPT
 from .described import OVER, Described, progress_of
+from .unreadable import is_unreadable, report
 
 _POLL = timedelta(seconds=70)
 _AWAY_AT_MOST = 60.0
@@ -48,11 +48,13 @@ async def first_input(client: Client, name: OperationName, limit: timedelta) -> 
             payloads = event.workflow_execution_started_event_attributes.input.payloads
             [request] = await client.data_converter.decode(payloads)
             return request if isinstance(request, Message) else None
-    except DecryptionError:
-        return None
     except RPCError as error:
         if error.status != RPCStatusCode.NOT_FOUND:
             raise
+    except Exception as error:
+        if not is_unreadable(error):
+            raise
+        report(name.workflow_id, "input", error)
     return None
 
 
@@ -122,7 +124,7 @@ async def _followed(
         finally:
             poll.cancel()
         new = [event for event in response.history.events if event.event_id > seen]
-        progress = await _newest(client, new)
+        progress = await _newest(client, new, described.name.workflow_id)
         # An ended operation's last progress comes with its result, once the run has closed.
         if progress is not None and progress.state not in OVER and progress != latest.progress:
             latest, look = replace(latest, progress=progress), _FIRST_LOOK
@@ -156,13 +158,13 @@ async def _poll(
         raise
 
 
-async def _newest(client: Client, events: list[HistoryEvent]) -> Progress | None:
+async def _newest(client: Client, events: list[HistoryEvent], workflow_id: str) -> Progress | None:
     """The latest progress that the events report: the ones before it are passed over."""
     for event in reversed(events):
         if event.HasField("workflow_properties_modified_event_attributes"):
             memo = event.workflow_properties_modified_event_attributes.upserted_memo
-            progress = await progress_of(client, memo)
-            if progress is not None:
+            progress = await progress_of(client, memo, workflow_id)
+            if progress is not None and not progress.unreadable:
                 return progress
     return None
 

@@ -11,6 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.operations.v1.operations_pb2 import Progress
 from nexpo_runtime.errors import Fault, FieldViolation
+from nexpo_runtime.names import escaped
 from nexpo_runtime.temporal_engine import STATE_ATTRIBUTE, TENANT_ATTRIBUTE
 
 from .backend import Criteria
@@ -45,7 +46,13 @@ async def list_page(
                 fields=[FieldViolation("page_token", "is not valid any more")],
             ) from error
         raise
-    found = [await from_info(client, info) for info in response.executions]
+    # What somebody else started under the tenant's name has no operation's id.
+    own = f"{escaped(criteria.tenant)}/"
+    found = [
+        await from_info(client, info)
+        for info in response.executions
+        if info.execution.workflow_id.startswith(own) and info.execution.workflow_id.count("/") > 1
+    ]
     return found, response.next_page_token
 
 

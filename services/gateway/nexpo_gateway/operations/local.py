@@ -26,7 +26,7 @@ from nexpo_runtime.names import OperationName
 from nexpo_runtime.operation import Operation
 
 from ..contract import Rpc
-from .backend import Criteria, Order, Page, Snapshot, Started
+from .backend import Criteria, Order, Page, Snapshot, Started, ended
 
 _ENDED_KEPT = 10_000
 _COMPARE = {">": gt, ">=": ge, "<": lt, "<=": le}
@@ -185,9 +185,7 @@ class LocalBackend:
             result = await record.operation.start()
         except Fault as error:
             fault = error
-        record.show(
-            Snapshot(record.name, record.snapshot.progress, done=True, result=result, fault=fault)
-        )
+        record.show(ended(record.name, record.snapshot.progress, result, fault))
         record.ended.set()
         self._forget_oldest()
 

@@ -6,7 +6,7 @@ google.longrunning.Operations is served by the same methods.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Container
+from collections.abc import AsyncIterator, Container, Sequence
 from dataclasses import dataclass
 
 from google.longrunning import operations_pb2 as longrunning
@@ -33,6 +33,8 @@ _CALL_SECONDS = 10.0
 _WAIT_SECONDS = 300.0
 _PAGE = 50
 _LARGEST_PAGE = 200
+# Clients of gRPC take 4 MiB unless they ask for more.
+_LARGEST_ANSWER = 3 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +84,16 @@ class OperationMethods:
         scope = ("operations", tenant, request.filter)
         token = self._pages.open(request.page_token, *scope)
         size = _page_size(request.page_size)
-        page = await self._backend.list(criteria, size, token, call.timeout())
+        while True:
+            page = await self._backend.list(criteria, size, token, call.timeout())
+            operations = [snapshot.operation for snapshot in page.snapshots]
+            fitting = _fitting(operations)
+            if fitting == len(operations):
+                break
+            # The next page begins behind a whole one, so a smaller one is asked for.
+            size = fitting
         return longrunning.ListOperationsResponse(
-            operations=[snapshot.operation for snapshot in page.snapshots],
+            operations=operations,
             next_page_token=self._pages.seal(page.next, *scope),
         )
 
@@ -164,14 +173,30 @@ class OperationMethods:
         size = _page_size(request.page_size)
         page = await self._backend.list(criteria, size, token, call.timeout())
         # A list does not know why the latest attempt failed; a description does.
-        described = [
-            await self._backend.describe(snapshot.name, call.timeout())
-            for snapshot in page.snapshots
-        ]
+        described = [await self._described(snapshot, call.timeout()) for snapshot in page.snapshots]
         return ListOperationTasksResponse(
             tasks=[task for snapshot in described for task in snapshot.progress.tasks],
             next_page_token=self._pages.seal(page.next, "tasks", tenant),
         )
+
+    async def _described(self, snapshot: Snapshot, timeout: float) -> Snapshot:
+        """The operation of a list as it is now; as listed, when it is gone since."""
+        try:
+            return await self._backend.describe(snapshot.name, timeout)
+        except Fault as fault:
+            if fault.reason != Reason.REASON_OPERATION_NOT_FOUND:
+                raise
+            return snapshot
+
+
+def _fitting(operations: Sequence[longrunning.Operation]) -> int:
+    """How many of them, from the first, fit into one message; one at least."""
+    room = _LARGEST_ANSWER
+    for number, operation in enumerate(operations):
+        room -= operation.ByteSize()
+        if room < 0 and number:
+            return number
+    return len(operations)
 
 
 def named(name: str, tenant: str | None, field: str) -> OperationName:

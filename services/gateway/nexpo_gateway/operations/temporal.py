@@ -23,7 +23,6 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.operations.v1.operations_pb2 import Progress
-from nexpo_runtime.codec import DecryptionError
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.failures import fault_from
 from nexpo_runtime.names import OperationName, tenant_of
@@ -32,12 +31,13 @@ from nexpo_runtime.temporal_engine import PROGRESS_MEMO, STATE_ATTRIBUTE, TENANT
 from nexpo_runtime.tenant import acting_for
 
 from ..contract import Rpc
-from .backend import Criteria, Order, Page, Snapshot, Started
+from .backend import Criteria, Order, Page, Snapshot, Started, ended
 from .calling import PROMPT, Calling
 from .described import Described, describe
 from .history import changes, first_input
 from .listing import list_page
 from .reaching import Reaching
+from .unreadable import is_unreadable, outcome_unreadable, report
 
 _OUTCOMES_AT_ONCE = 8
 
@@ -142,8 +142,8 @@ class TemporalBackend:
             result = await self._calling.patient(ends - time.monotonic(), handle.result())
         except WorkflowFailureError as error:
             return _Ending(fault=fault_from(error))
-        except DecryptionError:
-            return _KEY_GONE
+        except Exception as error:
+            return _unreadable(name, error)
         return _Ending(result)
 
     def _handle(
@@ -212,8 +212,8 @@ class TemporalBackend:
             )
         except WorkflowFailureError as error:
             return _ended(described, _Ending(fault=fault_from(error)))
-        except DecryptionError:
-            return _ended(described, _KEY_GONE)
+        except Exception as error:
+            return _ended(described, _unreadable(described.name, error))
         return _ended(described, _Ending(result))
 
 
@@ -225,17 +225,17 @@ class _Ending:
     fault: Fault | None = None
 
 
-_KEY_GONE = _Ending(fault=Fault(Reason.REASON_INTERNAL, "The outcome's encryption key is gone."))
+def _unreadable(name: OperationName, error: Exception) -> _Ending:
+    """The ending of a run whose outcome cannot be decoded. Raises: Exception: any other error."""
+    if not is_unreadable(error):
+        raise error
+    report(name.workflow_id, "outcome", error)
+    return _Ending(fault=outcome_unreadable())
 
 
 def _ended(described: Described, ending: _Ending) -> Snapshot:
-    return Snapshot(
-        described.name,
-        described.ended(ending.fault),
-        done=True,
-        result=ending.result if isinstance(ending.result, Message) else None,
-        fault=ending.fault,
-    )
+    result = ending.result if isinstance(ending.result, Message) else None
+    return ended(described.name, described.ended(ending.fault), result, ending.fault)
 
 
 def _search_attributes(order: Order, tenant: str) -> TypedSearchAttributes:

@@ -12,6 +12,7 @@ import binascii
 import json
 import math
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, cast
 
 from google.protobuf import json_format
@@ -22,6 +23,16 @@ from nexpo import registry
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_runtime.errors import Fault, FieldViolation
 
+from ..content import (
+    LIMITS,
+    MOST_VIOLATIONS,
+    NOT_FINITE,
+    TOO_DEEP,
+    inside,
+    name_problem,
+    number_problem,
+    text_problem,
+)
 from ..validation import invalid
 
 Json = dict[str, Any]
@@ -33,6 +44,7 @@ _INTEGERS = {
     FieldDescriptor.CPPTYPE_UINT64: (0, 2**64 - 1),
 }
 _FLOATS = (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE)
+_OF_ANY_JSON = frozenset(f"google.protobuf.{name}" for name in ("Struct", "ListValue", "Value"))
 _WELL_KNOWN = {
     "google.protobuf.Timestamp": "must be a time such as 2026-01-31T09:00:00Z",
     "google.protobuf.Duration": 'must be seconds such as "3.5s"',
@@ -80,7 +92,7 @@ def to_message(data: Json, message: type[Message]) -> Message:
         raise invalid(violations)
     try:
         return json_format.ParseDict(data, message())
-    except (json_format.ParseError, ValueError, TypeError, RecursionError):
+    except (json_format.ParseError, ArithmeticError, ValueError, TypeError, RecursionError):
         # What the walk has missed; its text is json_format's own, so it stays here.
         raise _not_json("a value does not fit its field") from None
 
@@ -135,6 +147,11 @@ def _value_mistakes(value: object, field: FieldDescriptor, path: str) -> Iterato
 def _one_mistake(value: object, field: FieldDescriptor, path: str) -> Iterator[FieldViolation]:
     kind = field.message_type
     if kind is not None:
+        if kind.full_name in _OF_ANY_JSON:
+            found = list(islice(_content_mistakes(value, path), MOST_VIOLATIONS))
+            if found:
+                yield from found
+                return
         if kind.full_name.startswith("google.protobuf."):
             if not _parses(value, kind.full_name):
                 yield FieldViolation(path, _WELL_KNOWN.get(kind.full_name, "has the wrong type"))
@@ -144,6 +161,30 @@ def _one_mistake(value: object, field: FieldDescriptor, path: str) -> Iterator[F
     problem = _scalar_problem(value, field)
     if problem:
         yield FieldViolation(path, problem)
+
+
+def _content_mistakes(value: object, path: str, depth: int = 0) -> Iterator[FieldViolation]:
+    """What a Struct cannot hold, seen before its numbers become doubles and its texts UTF-8."""
+    if isinstance(value, dict | list) and depth >= LIMITS.struct_levels:
+        yield FieldViolation(path, TOO_DEEP)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            here = inside(path, name)
+            problem = name_problem(name)
+            if problem:
+                yield FieldViolation(here, problem)
+            yield from _content_mistakes(item, here, depth + 1)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _content_mistakes(item, f"{path}[{index}]", depth + 1)
+    else:
+        problem = ""
+        if isinstance(value, str):
+            problem = text_problem(value, multiline=True)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            problem = number_problem(value)
+        if problem:
+            yield FieldViolation(path, problem)
 
 
 def _scalar_problem(value: object, field: FieldDescriptor) -> str:
@@ -157,7 +198,7 @@ def _scalar_problem(value: object, field: FieldDescriptor) -> str:
         case FieldDescriptor.CPPTYPE_STRING:
             return _text_problem(value)
         case kind if kind in _FLOATS:
-            return "" if _is_float(value) else "must be a number"
+            return "" if _is_float(value) else NOT_FINITE
         case kind:
             low, high = _INTEGERS[kind]
             number = _whole(value)
@@ -199,14 +240,12 @@ def _is_base64(value: object) -> bool:
 
 
 def _is_float(value: object) -> bool:
-    if isinstance(value, str):
-        if value in ("NaN", "Infinity", "-Infinity"):
-            return True
-        try:
-            return math.isfinite(float(value))
-        except ValueError:
-            return False
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(float(value))
+    except (ValueError, OverflowError):
+        return False
 
 
 def _whole(value: object) -> int | None:
@@ -222,7 +261,14 @@ def _parses(value: Any, full_name: str) -> bool:
     message: Message = registry.message_class(full_name)()
     try:
         json_format.ParseDict(value, message)
-    except (json_format.ParseError, ValueError, TypeError, AttributeError, RecursionError):
+    except (
+        json_format.ParseError,
+        ArithmeticError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ):
         return False
     return True
 

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from nexpo.data.v1.data_pb2 import UserRecord
+from nexpo.users.v1.users_pb2 import Store
+from nexpo_db_worker import stored
 from nexpo_db_worker.records import UserFields
 from nexpo_db_worker.stores import StoredUser
 
@@ -82,18 +84,7 @@ def is_tombstone(document: Mapping[str, Any]) -> bool:
 
 def stored_user(document: Mapping[str, Any]) -> StoredUser:
     """The live user of an item."""
-    fields = UserFields(
-        user_id=document["user_id"],
-        email=document["email"],
-        display_name=document["display_name"],
-        state=document["state"],
-        profile=document["profile"],
-        etag=document["etag"],
-        create_time=datetime.fromisoformat(document["create_time"]),
-        update_time=datetime.fromisoformat(document["update_time"]),
-        stores=document["stores"],
-    )
-    return StoredUser(document["id"], fields.record(document["password_hash"]))
+    return stored.stored_user(Store.STORE_COSMOSDB, document, moment=datetime.fromisoformat)
 
 
 def time_text(moment: datetime) -> str:

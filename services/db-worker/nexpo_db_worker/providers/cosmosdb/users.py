@@ -30,6 +30,7 @@ from nexpo_db_worker.providers.cosmosdb.documents import (
 )
 from nexpo_db_worker.providers.cosmosdb.purge import purge_tombstones
 from nexpo_db_worker.providers.faults import store_fault
+from nexpo_db_worker.stored import whole
 from nexpo_db_worker.stores import Position, StoredUser
 
 _TRIES = 5  # when others change what was just read
@@ -78,7 +79,8 @@ class CosmosUserStore:
     async def get(self, tenant: str, user_id: str) -> StoredUser:
         """See UserStore."""
         async with self._account.containers() as containers:
-            return stored_user(await self._live(containers.users, tenant, user_id))
+            found = await self._live(containers.users, tenant, user_id)
+        return whole(self.store, stored_user(found))
 
     async def page(self, tenant: str, after: Position | None, limit: int) -> list[StoredUser]:
         """See UserStore."""

@@ -15,6 +15,7 @@ from nexpo.users.v1.users_pb2 import Store, User
 from nexpo_db_worker.providers.faults import store_fault
 from nexpo_db_worker.providers.mongodb.database import Database
 from nexpo_db_worker.records import UserFields
+from nexpo_db_worker.stored import stored_user, whole
 from nexpo_db_worker.stores import Position, StoredUser
 from nexpo_runtime.errors import Fault
 
@@ -67,7 +68,7 @@ class MongoUsers:
             found = await database["users"].find_one(_live(tenant, user_id=user_id))
         if found is None:
             raise self._fault(Reason.REASON_USER_NOT_FOUND)
-        return _stored(found)
+        return whole(self.store, _stored(found))
 
     async def page(self, tenant: str, after: Position | None, limit: int) -> list[StoredUser]:
         """See UserStore."""
@@ -77,6 +78,8 @@ class MongoUsers:
             query["$or"] = [
                 {"create_time_us": {"$gt": born}},
                 {"create_time_us": born, "user_id": {"$gt": after.user_id}},
+                # What others wrote there: comparisons pass over it, the order has it last.
+                {"create_time_us": {"$type": ["string", "object", "array", "bool", "date"]}},
             ]
         async with self._database.documents() as database:
             cursor = database["users"].find(query).sort({"create_time_us": 1, "user_id": 1})
@@ -211,15 +214,12 @@ def _document(record: UserRecord) -> Document:
 
 
 def _stored(found: Mapping[str, Any]) -> StoredUser:
-    fields = UserFields(
-        user_id=found["user_id"],
-        email=found["email"],
-        display_name=found["display_name"],
-        state=found["state"],
-        profile=found["profile"],
-        etag=found["etag"],
-        create_time=_EPOCH + found["create_time_us"] * _MICROSECOND,
-        update_time=_EPOCH + found["update_time_us"] * _MICROSECOND,
-        stores=found["stores"],
+    row = {
+        **found,
+        "id": found["_id"],
+        "create_time": found.get("create_time_us"),
+        "update_time": found.get("update_time_us"),
+    }
+    return stored_user(
+        Store.STORE_MONGODB, row, moment=lambda micros: _EPOCH + micros * _MICROSECOND
     )
-    return StoredUser(str(found["_id"]), fields.record(found["password_hash"]))

@@ -14,7 +14,8 @@ from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.users.v1.users_pb2 import Store, User
 from nexpo_db_worker.providers.faults import store_fault
 from nexpo_db_worker.providers.postgres.database import Database
-from nexpo_db_worker.records import UserFields
+from nexpo_db_worker.records import UserFields, json_profile
+from nexpo_db_worker.stored import stored_user, whole
 from nexpo_db_worker.stores import Position, StoredUser
 
 _COLUMNS = (
@@ -126,7 +127,7 @@ class PostgresUsers:
             )
         if row is None:
             raise self._fault(Reason.REASON_USER_NOT_FOUND)
-        return _stored(row)
+        return whole(self.store, _stored(row))
 
     async def page(self, tenant: str, after: Position | None, limit: int) -> list[StoredUser]:
         """See UserStore."""
@@ -229,15 +230,6 @@ def _values(record: UserRecord) -> list[object]:
 
 
 def _stored(row: Mapping[str, Any]) -> StoredUser:
-    fields = UserFields(
-        user_id=row["user_id"],
-        email=row["email"],
-        display_name=row["display_name"],
-        state=row["state"],
-        profile=None if row["profile"] is None else json.loads(row["profile"]),
-        etag=row["etag"],
-        create_time=row["create_time"],
-        update_time=row["update_time"],
-        stores=row["stores"],
+    return stored_user(
+        Store.STORE_POSTGRES, row, moment=lambda moment: moment, profile=json_profile
     )
-    return StoredUser(str(row["id"]), fields.record(row["password_hash"]))

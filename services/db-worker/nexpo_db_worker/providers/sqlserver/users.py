@@ -21,7 +21,8 @@ from nexpo_db_worker.providers.sqlserver.connection import Connection, Row
 from nexpo_db_worker.providers.sqlserver.errors import is_duplicate, names
 from nexpo_db_worker.providers.sqlserver.pool import Pool
 from nexpo_db_worker.providers.sqlserver.target import Target
-from nexpo_db_worker.records import NAMES, UserFields
+from nexpo_db_worker.records import NAMES, UserFields, json_profile
+from nexpo_db_worker.stored import stored_user, whole
 from nexpo_db_worker.stores import Position, StoredUser
 from nexpo_runtime.errors import Fault
 
@@ -40,6 +41,7 @@ _CREATE = f"""
 """
 _READ_KEY = f"SELECT tombstone, id, {_COLUMNS} FROM dbo.nexpo_users WHERE {_KEY}"
 _READ_USER = f"SELECT id, {_COLUMNS} FROM dbo.nexpo_users WHERE {_USER}"
+_READ_ETAG = f"SELECT etag FROM dbo.nexpo_users WHERE {_USER}"
 _PAGE = """
     SELECT TOP (%(limit)s) id, {columns} FROM dbo.nexpo_users
     WHERE tenant = %(tenant)s AND tombstone = 0 {behind}
@@ -119,7 +121,7 @@ class SqlServerUserStore:
         _, rows = await self._execute(_READ_USER, tenant=tenant, user_id=user_id)
         if not rows:
             raise _fault(Reason.REASON_USER_NOT_FOUND)
-        return _stored(rows[0])
+        return whole(self.store, _stored(rows[0]))
 
     async def page(self, tenant: str, after: Position | None, limit: int) -> list[StoredUser]:
         """See UserStore."""
@@ -146,10 +148,10 @@ class SqlServerUserStore:
                 if is_duplicate(error):
                     raise _fault(Reason.REASON_EMAIL_TAKEN) from None
                 raise
-            _, rows = connection.execute(_READ_USER, tenant=tenant, user_id=user.user_id)
+            _, rows = connection.execute(_READ_ETAG, tenant=tenant, user_id=user.user_id)
             if not rows:
                 raise _fault(Reason.REASON_USER_NOT_FOUND)
-            if _stored(rows[0]).record.user.etag != user.etag:
+            if rows[0][0] != user.etag:
                 raise _fault(Reason.REASON_ETAG_MISMATCH)
 
         await self._pool.run(work)
@@ -252,10 +254,10 @@ def _values(user: User) -> dict[str, object]:
 
 
 def _stored(row: Row) -> StoredUser:
-    store_id, *columns, password_hash = row
-    values = dict(zip(NAMES, columns, strict=True))
-    if values["profile"] is not None:
-        values["profile"] = json.loads(values["profile"])
-    for name in ("create_time", "update_time"):
-        values[name] = values[name].replace(tzinfo=UTC)
-    return StoredUser(str(store_id), UserFields(**values).record(password_hash))
+    named = dict(zip(("id", *_WRITTEN), row, strict=True))
+    return stored_user(
+        Store.STORE_SQLSERVER,
+        named,
+        moment=lambda moment: moment.replace(tzinfo=UTC),
+        profile=json_profile,
+    )

@@ -14,6 +14,7 @@ from nexpo.users.v1.users_pb2 import Store, User
 from nexpo_db_worker.providers.faults import store_fault
 from nexpo_db_worker.providers.supabase.project import ApiRefusal, Project
 from nexpo_db_worker.records import NAMES, UserFields
+from nexpo_db_worker.stored import stored_user, whole
 from nexpo_db_worker.stores import Position, StoredUser
 from nexpo_runtime.errors import Fault
 
@@ -64,7 +65,7 @@ class SupabaseUsers:
         row = await self._first(_USERS, tenant, live=True, user_id=user_id)
         if row is None:
             raise self._fault(Reason.REASON_USER_NOT_FOUND)
-        return _stored(row)
+        return whole(self.store, _stored(row))
 
     async def page(self, tenant: str, after: Position | None, limit: int) -> list[StoredUser]:
         """See UserStore; a project may cut a page at 1,000 rows (its "max rows")."""
@@ -224,15 +225,4 @@ def _row(record: UserRecord) -> Row:
 
 
 def _stored(row: Row) -> StoredUser:
-    fields = UserFields(
-        user_id=row["user_id"],
-        email=row["email"],
-        display_name=row["display_name"],
-        state=row["state"],
-        profile=row["profile"],
-        etag=row["etag"],
-        create_time=datetime.fromisoformat(row["create_time"]),
-        update_time=datetime.fromisoformat(row["update_time"]),
-        stores=row["stores"],
-    )
-    return StoredUser(str(row["id"]), fields.record(row["password_hash"]))
+    return stored_user(Store.STORE_SUPABASE, row, moment=datetime.fromisoformat)

@@ -110,6 +110,7 @@ class Progress(_message.Message):
     DURABLE_FIELD_NUMBER: _builtins.int
     PAST_PIVOT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    UNREADABLE_FIELD_NUMBER: _builtins.int
     state: Global___Progress.State.ValueType
     """Where it stands."""
     type: _builtins.str
@@ -124,6 +125,10 @@ class Progress(_message.Message):
     """Whether it is past the point from which it only goes forward."""
     request_id: _builtins.str
     """The request_id under which it began."""
+    unreadable: _builtins.str
+    """Why no more is shown of it than where it stands: a reason of the catalogue,
+    RECORD_UNREADABLE; empty otherwise.
+    """
     @_builtins.property
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___Step]:
         """Its steps, in the order in which they began."""
@@ -154,10 +159,11 @@ class Progress(_message.Message):
         durable: _builtins.bool = ...,
         past_pivot: _builtins.bool = ...,
         request_id: _builtins.str = ...,
+        unreadable: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "durable", b"durable", "message", b"message", "past_pivot", b"past_pivot", "percent", b"percent", "request_id", b"request_id", "state", b"state", "steps", b"steps", "tasks", b"tasks", "type", b"type", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "durable", b"durable", "message", b"message", "past_pivot", b"past_pivot", "percent", b"percent", "request_id", b"request_id", "state", b"state", "steps", b"steps", "tasks", b"tasks", "type", b"type", "unreadable", b"unreadable", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

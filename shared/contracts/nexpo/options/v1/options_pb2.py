@@ -26,31 +26,34 @@ from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1enexpo/options/v1/options.proto\x12\x10nexpo.options.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"\xda\x02\n\x04Rule\x12,\n\x05start\x18\x01 \x01(\x0b\x32\x1b.nexpo.options.v1.StartRuleH\x00\x12.\n\x06update\x18\x02 \x01(\x0b\x32\x1c.nexpo.options.v1.UpdateRuleH\x00\x12.\n\x06signal\x18\x03 \x01(\x0b\x32\x1c.nexpo.options.v1.SignalRuleH\x00\x12,\n\x05query\x18\x04 \x01(\x0b\x32\x1b.nexpo.options.v1.QueryRuleH\x00\x12*\n\x04read\x18\x05 \x01(\x0b\x32\x1a.nexpo.options.v1.ReadRuleH\x00\x12\x32\n\x08\x61\x63tivity\x18\x06 \x01(\x0b\x32\x1e.nexpo.options.v1.ActivityRuleH\x00\x12.\n\x06native\x18\x07 \x01(\x0b\x32\x1c.nexpo.options.v1.NativeRuleH\x00\x42\x06\n\x04kind\"\xd5\x01\n\tStartRule\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05queue\x18\x02 \x01(\t\x12+\n\x08\x64\x65\x61\x64line\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07\x65ndless\x18\x04 \x01(\x08\x12/\n\x0c\x63\x61ll_timeout\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03sla\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0eneeds_temporal\x18\x07 \x01(\x08\"I\n\nUpdateRule\x12\n\n\x02of\x18\x01 \x01(\t\x12/\n\x0c\x63\x61ll_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"I\n\nSignalRule\x12\n\n\x02of\x18\x01 \x01(\t\x12/\n\x0c\x63\x61ll_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"H\n\tQueryRule\x12\n\n\x02of\x18\x01 \x01(\t\x12/\n\x0c\x63\x61ll_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"K\n\x08ReadRule\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12/\n\x0c\x63\x61ll_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x97\x01\n\x0c\x41\x63tivityRule\x12\x31\n\x0estart_to_close\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\theartbeat\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x05retry\x18\x03 \x01(\x0e\x32\x17.nexpo.options.v1.Retry\"\x0c\n\nNativeRule*U\n\x05Retry\x12\x15\n\x11RETRY_UNSPECIFIED\x10\x00\x12\x12\n\x0eRETRY_STANDARD\x10\x01\x12\x11\n\rRETRY_FOREVER\x10\x02\x12\x0e\n\nRETRY_NONE\x10\x03*f\n\tSensitive\x12\x19\n\x15SENSITIVE_UNSPECIFIED\x10\x00\x12\x14\n\x10SENSITIVE_REDACT\x10\x01\x12\x12\n\x0eSENSITIVE_HASH\x10\x02\x12\x14\n\x10SENSITIVE_DIGEST\x10\x03:F\n\x04rule\x12\x1e.google.protobuf.MethodOptions\x18\xf1\x8c\x03 \x01(\x0b\x32\x16.nexpo.options.v1.Rule:4\n\npermission\x12\x1e.google.protobuf.MethodOptions\x18\xf2\x8c\x03 \x01(\t:2\n\ntask_queue\x12\x1c.google.protobuf.FileOptions\x18\xf6\x8c\x03 \x03(\t:0\n\x05queue\x12\x1f.google.protobuf.ServiceOptions\x18\xf3\x8c\x03 \x01(\t:O\n\tsensitive\x12\x1d.google.protobuf.FieldOptions\x18\xf4\x8c\x03 \x01(\x0e\x32\x1b.nexpo.options.v1.Sensitive:9\n\x10search_attribute\x12\x1d.google.protobuf.FieldOptions\x18\xf5\x8c\x03 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1enexpo/options/v1/options.proto\x12\x10nexpo.options.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"\x92\x01\n\rContentLimits\x12\x15\n\rstruct_levels\x18\x01 \x01(\x05\x12\x16\n\x0emessage_levels\x18\x02 \x01(\x05\x12\x1c\n\x14largest_whole_number\x18\x03 \x01(\x03\x12\x15\n\rrequest_bytes\x18\x04 \x01(\x05\x12\x1d\n\x15largest_request_bytes\x18\x05 \x01(\x05\"\xda\x02\n\x04Rule\x12,\n\x05start\x18\x01 \x01(\x0b\x32\x1b.nexpo.options.v1.StartRuleH\x00\x12.\n\x06update\x18\x02 \x01(\x0b\x32\x1c.nexpo.options.v1.UpdateRuleH\x00\x12.\n\x06signal\x18\x03 \x01(\x0b\x32\x1c.nexpo.options.v1.SignalRuleH\x00\x12,\n\x05query\x18\x04 \x01(\x0b\x32\x1b.nexpo.options.v1.QueryRuleH\x00\x12*\n\x04read\x18\x05 \x01(\x0b\x32\x1a.nexpo.options.v1.ReadRuleH\x00\x12\x32\n\x08\x61\x63tivity\x18\x06 \x01(\x0b\x32\x1e.nexpo.options.v1.ActivityRuleH\x00\x12.\n\x06native\x18\x07 \x01(\x0b\x32\x1c.nexpo.options.v1.NativeRuleH\x00\x42\x06\n\x04kind\"\xd5\x01\n\tStartRule\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05queue\x18\x02 \x01(\t\x12+\n\x08\x64\x65\x61\x64line\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07\x65ndless\x18\x04 \x01(\x08\x12/\n\x0c\x63\x61ll_timeout\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03sla\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0eneeds_temporal\x18\x07 \x01(\x08\"I\n\nUpdateRule\x12\n\n\x02of\x18\x01 \x01(\t\x12/\n\x0c\x63\x61ll_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"I\n\nSignalRule\x12\n\n\x02of\x18\x01 \x01(\t\x12/\n\x0c\x63\x61ll_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"H\n\tQueryRule\x12\n\n\x02of\x18\x01 \x01(\t\x12/\n\x0c\x63\x61ll_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"K\n\x08ReadRule\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12/\n\x0c\x63\x61ll_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x97\x01\n\x0c\x41\x63tivityRule\x12\x31\n\x0estart_to_close\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\theartbeat\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x05retry\x18\x03 \x01(\x0e\x32\x17.nexpo.options.v1.Retry\"\x0c\n\nNativeRule*U\n\x05Retry\x12\x15\n\x11RETRY_UNSPECIFIED\x10\x00\x12\x12\n\x0eRETRY_STANDARD\x10\x01\x12\x11\n\rRETRY_FOREVER\x10\x02\x12\x0e\n\nRETRY_NONE\x10\x03*f\n\tSensitive\x12\x19\n\x15SENSITIVE_UNSPECIFIED\x10\x00\x12\x14\n\x10SENSITIVE_REDACT\x10\x01\x12\x12\n\x0eSENSITIVE_HASH\x10\x02\x12\x14\n\x10SENSITIVE_DIGEST\x10\x03:W\n\x0e\x63ontent_limits\x12\x1c.google.protobuf.FileOptions\x18\x87\x8d\x03 \x01(\x0b\x32\x1f.nexpo.options.v1.ContentLimits:F\n\x04rule\x12\x1e.google.protobuf.MethodOptions\x18\xf1\x8c\x03 \x01(\x0b\x32\x16.nexpo.options.v1.Rule:4\n\npermission\x12\x1e.google.protobuf.MethodOptions\x18\xf2\x8c\x03 \x01(\t:;\n\x11max_request_bytes\x12\x1e.google.protobuf.MethodOptions\x18\x86\x8d\x03 \x01(\x05:2\n\ntask_queue\x12\x1c.google.protobuf.FileOptions\x18\xf6\x8c\x03 \x03(\t:0\n\x05queue\x12\x1f.google.protobuf.ServiceOptions\x18\xf3\x8c\x03 \x01(\t:O\n\tsensitive\x12\x1d.google.protobuf.FieldOptions\x18\xf4\x8c\x03 \x01(\x0e\x32\x1b.nexpo.options.v1.Sensitive:9\n\x10search_attribute\x12\x1d.google.protobuf.FieldOptions\x18\xf5\x8c\x03 \x01(\t:2\n\tmultiline\x12\x1d.google.protobuf.FieldOptions\x18\x85\x8d\x03 \x01(\x08\x42\x19\xba\xe8\x18\x15\x08\x14\x10\x46\x18\xff\xff\xff\xff\xff\xff\xff\x0f \x80\x80\x04(\x80\x80\x10\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nexpo.options.v1.options_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
-  _globals['_RETRY']._serialized_start=1152
-  _globals['_RETRY']._serialized_end=1237
-  _globals['_SENSITIVE']._serialized_start=1239
-  _globals['_SENSITIVE']._serialized_end=1341
-  _globals['_RULE']._serialized_start=119
-  _globals['_RULE']._serialized_end=465
-  _globals['_STARTRULE']._serialized_start=468
-  _globals['_STARTRULE']._serialized_end=681
-  _globals['_UPDATERULE']._serialized_start=683
-  _globals['_UPDATERULE']._serialized_end=756
-  _globals['_SIGNALRULE']._serialized_start=758
-  _globals['_SIGNALRULE']._serialized_end=831
-  _globals['_QUERYRULE']._serialized_start=833
-  _globals['_QUERYRULE']._serialized_end=905
-  _globals['_READRULE']._serialized_start=907
-  _globals['_READRULE']._serialized_end=982
-  _globals['_ACTIVITYRULE']._serialized_start=985
-  _globals['_ACTIVITYRULE']._serialized_end=1136
-  _globals['_NATIVERULE']._serialized_start=1138
-  _globals['_NATIVERULE']._serialized_end=1150
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\272\350\030\025\010\024\020F\030\377\377\377\377\377\377\377\017 \200\200\004(\200\200\020'
+  _globals['_RETRY']._serialized_start=1301
+  _globals['_RETRY']._serialized_end=1386
+  _globals['_SENSITIVE']._serialized_start=1388
+  _globals['_SENSITIVE']._serialized_end=1490
+  _globals['_CONTENTLIMITS']._serialized_start=119
+  _globals['_CONTENTLIMITS']._serialized_end=265
+  _globals['_RULE']._serialized_start=268
+  _globals['_RULE']._serialized_end=614
+  _globals['_STARTRULE']._serialized_start=617
+  _globals['_STARTRULE']._serialized_end=830
+  _globals['_UPDATERULE']._serialized_start=832
+  _globals['_UPDATERULE']._serialized_end=905
+  _globals['_SIGNALRULE']._serialized_start=907
+  _globals['_SIGNALRULE']._serialized_end=980
+  _globals['_QUERYRULE']._serialized_start=982
+  _globals['_QUERYRULE']._serialized_end=1054
+  _globals['_READRULE']._serialized_start=1056
+  _globals['_READRULE']._serialized_end=1131
+  _globals['_ACTIVITYRULE']._serialized_start=1134
+  _globals['_ACTIVITYRULE']._serialized_end=1285
+  _globals['_NATIVERULE']._serialized_start=1287
+  _globals['_NATIVERULE']._serialized_end=1299
 # @@protoc_insertion_point(module_scope)

@@ -82,6 +82,58 @@ SENSITIVE_DIGEST: Sensitive.ValueType  # 3
 Global___Sensitive: _TypeAlias = Sensitive  # noqa: Y015
 
 @_typing.final
+class ContentLimits(_message.Message):
+    """What every request may hold, whatever its method. Checked once, by the
+    gateway, before anything records it: what passes can be carried by every
+    part of Nexpo, kept by every store and read by every client.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STRUCT_LEVELS_FIELD_NUMBER: _builtins.int
+    MESSAGE_LEVELS_FIELD_NUMBER: _builtins.int
+    LARGEST_WHOLE_NUMBER_FIELD_NUMBER: _builtins.int
+    REQUEST_BYTES_FIELD_NUMBER: _builtins.int
+    LARGEST_REQUEST_BYTES_FIELD_NUMBER: _builtins.int
+    struct_levels: _builtins.int
+    """Objects and lists in each other in a Struct, a ListValue or a Value. Readers
+    of protobuf stop at 100 messages in each other, and a level takes three.
+    """
+    message_levels: _builtins.int
+    """Messages in each other, those that make up a Struct included; what is left
+    to 100 is for the messages that a request's content is put into.
+    """
+    largest_whole_number: _builtins.int
+    """The largest whole number in a Struct, and with a minus the smallest:
+    above it not every whole number is one, so one would be read as another.
+    """
+    request_bytes: _builtins.int
+    """Bytes of a request whose method does not say max_request_bytes, on the wire
+    and as JSON.
+    """
+    largest_request_bytes: _builtins.int
+    """What max_request_bytes may be at most: Temporal takes 2 MB in one message
+    and 4 MB in all that a workflow does in one step, and OnboardUser writes its
+    input to five stores in one.
+    """
+    def __init__(
+        self,
+        *,
+        struct_levels: _builtins.int = ...,
+        message_levels: _builtins.int = ...,
+        largest_whole_number: _builtins.int = ...,
+        request_bytes: _builtins.int = ...,
+        largest_request_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["largest_request_bytes", b"largest_request_bytes", "largest_whole_number", b"largest_whole_number", "message_levels", b"message_levels", "request_bytes", b"request_bytes", "struct_levels", b"struct_levels"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContentLimits: _TypeAlias = ContentLimits  # noqa: Y015
+
+@_typing.final
 class Rule(_message.Message):
     """What a call of the method does."""
 
@@ -364,17 +416,28 @@ class NativeRule(_message.Message):
 
 Global___NativeRule: _TypeAlias = NativeRule  # noqa: Y015
 
+CONTENT_LIMITS_FIELD_NUMBER: _builtins.int
 RULE_FIELD_NUMBER: _builtins.int
 PERMISSION_FIELD_NUMBER: _builtins.int
+MAX_REQUEST_BYTES_FIELD_NUMBER: _builtins.int
 TASK_QUEUE_FIELD_NUMBER: _builtins.int
 QUEUE_FIELD_NUMBER: _builtins.int
 SENSITIVE_FIELD_NUMBER: _builtins.int
 SEARCH_ATTRIBUTE_FIELD_NUMBER: _builtins.int
+MULTILINE_FIELD_NUMBER: _builtins.int
+content_limits: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FileOptions, Global___ContentLimits]
+"""What every request may hold. In this file only."""
 rule: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Rule]
 """What a call of the method does. Required on every method."""
 permission: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.str]
 """The permission a caller needs, or "PUBLIC". Required on every method that
 users can call, refused on activities.
+"""
+max_request_bytes: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.int]
+"""The most bytes that a request of the method may have, on the wire and as
+the JSON that an operation carries; request_bytes when not set. At most
+largest_request_bytes: an operation hands its input on, several times in
+one step.
 """
 task_queue: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FileOptions, _containers.RepeatedScalarFieldContainer[_builtins.str]]
 """Declares a task queue, the name of the worker that polls it: once in the
@@ -390,4 +453,8 @@ sensitive: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOption
 search_attribute: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.str]
 """The field becomes a search attribute of this name when the operation
 starts. Search attributes are clear text.
+"""
+multiline: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.bool]
+"""The text may have line breaks and tabs. No other text of a request may,
+but the values in a Struct.
 """

@@ -149,6 +149,7 @@ class User(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     STORES_FIELD_NUMBER: _builtins.int
+    UNREADABLE_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """Identifies the user in every store."""
     email: _builtins.str
@@ -159,6 +160,10 @@ class User(_message.Message):
     """Where the account stands. Output only."""
     etag: _builtins.str
     """Changes with every change of the user. Output only."""
+    unreadable: _builtins.str
+    """Why a list shows no more than the user_id: a reason of the catalogue,
+    RECORD_UNREADABLE; empty otherwise. Output only.
+    """
     @_builtins.property
     def profile(self) -> Global___Profile:
         """What the user chose."""
@@ -187,10 +192,11 @@ class User(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         stores: _abc.Iterable[Global___Store.ValueType] | None = ...,
+        unreadable: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "profile", b"profile", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "email", b"email", "etag", b"etag", "profile", b"profile", "state", b"state", "stores", b"stores", "update_time", b"update_time", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "email", b"email", "etag", b"etag", "profile", b"profile", "state", b"state", "stores", b"stores", "unreadable", b"unreadable", "update_time", b"update_time", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

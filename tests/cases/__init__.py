@@ -1,0 +1,1 @@
+"""The file of cases: one line each, on every surface."""

@@ -1,0 +1,1 @@
+"""What a request may hold, from the edge to every store and back."""

@@ -1,0 +1,65 @@
+"""All five stores, open as the db-worker opens them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+import pytest_asyncio
+
+from nexpo_db_worker.providers import Providers, open_providers
+from nexpo_db_worker.settings import DbSettings
+from nexpo_dev.pytest_plugin import (
+    CosmosAddress,
+    MongoAddress,
+    PostgresAddress,
+    SqlServerAddress,
+    SupabaseAddress,
+)
+
+from .planting import Planting
+
+
+@pytest.fixture(scope="module")
+def settings(
+    postgres: PostgresAddress,
+    mongodb: MongoAddress,
+    cosmosdb: CosmosAddress,
+    sqlserver: SqlServerAddress,
+    supabase: SupabaseAddress,
+) -> DbSettings:
+    parts = urlsplit(mongodb.url)
+    return DbSettings.load(
+        database_url=postgres.url,
+        enable_mongodb=True,
+        mongodb_url=urlunsplit(parts._replace(path=f"/content_{uuid.uuid4().hex[:12]}")),
+        enable_cosmosdb=True,
+        cosmosdb_url=cosmosdb.url,
+        cosmosdb_key=cosmosdb.key,
+        enable_sqlserver=True,
+        sqlserver_url=sqlserver.url,
+        enable_supabase=True,
+        supabase_url=supabase.url,
+        supabase_key=supabase.key,
+        supabase_database_url=supabase.database_url,
+    )
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def providers(settings: DbSettings) -> AsyncIterator[Providers]:
+    async with AsyncExitStack() as stack:
+        yield await open_providers(settings, stack)
+
+
+@pytest.fixture(scope="module")
+def planting(settings: DbSettings) -> Planting:
+    return Planting(settings)
+
+
+@pytest.fixture
+def tenant() -> str:
+    """A tenant of the test's own, so that tests share the servers."""
+    return f"content-{uuid.uuid4().hex[:12]}"

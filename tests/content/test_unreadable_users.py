@@ -1,0 +1,166 @@
+"""A record that cannot be read is shown by its id, and breaks no list that holds it."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from nexpo.data.v1.data_pb2 import UserRecord
+from nexpo.users.v1.users_pb2 import (
+    GetUserRequest,
+    ListUsersRequest,
+    ListUsersResponse,
+    Store,
+    User,
+    UserView,
+)
+from nexpo_db_worker.providers import Providers
+from nexpo_db_worker.reads.users import UserReads
+from nexpo_runtime import activity
+from nexpo_runtime.activity import ActivityContext
+from nexpo_runtime.errors import Fault
+from nexpo_runtime.metrics import UNREADABLE
+from nexpo_runtime.tenant import Signer
+
+from .planting import Planting
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ALL = (
+    Store.STORE_POSTGRES,
+    Store.STORE_MONGODB,
+    Store.STORE_COSMOSDB,
+    Store.STORE_SQLSERVER,
+    Store.STORE_SUPABASE,
+)
+DOCUMENTS = (Store.STORE_MONGODB, Store.STORE_COSMOSDB)
+BORN = datetime(2026, 3, 1, 12, tzinfo=UTC)
+WHY = "RECORD_UNREADABLE"
+
+
+def nested(levels: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(levels):
+        value = {"n": value}
+    return {"locale": "", "time_zone": "", "plan": "", "attributes": value}
+
+
+PLANTED = [
+    *((store, "profile", nested(60)) for store in ALL),
+    *((store, "profile", [1, 2]) for store in ALL),
+    *((store, "profile", {"attributes": "text"}) for store in ALL),
+    *((store, "state", "FROZEN") for store in ALL),
+    *((store, "create_time", "long ago") for store in DOCUMENTS),
+    *((store, "email", 7) for store in DOCUMENTS),
+    (Store.STORE_MONGODB, "profile", {"attributes": {"n": float("nan")}}),
+    (Store.STORE_MONGODB, "profile", {"attributes": {"n": b"bytes"}}),
+    (Store.STORE_MONGODB, "profile", {"attributes": {"n": datetime(2026, 1, 1)}}),
+    (Store.STORE_MONGODB, "profile", {"attributes": {"$ref": "users", "$id": 1}}),
+    (Store.STORE_POSTGRES, "profile", {"attributes": {"n": 10**400}}),
+    (Store.STORE_SUPABASE, "profile", {"attributes": {"n": 10**400}}),
+    (Store.STORE_POSTGRES, "profile", {"attributes": {"n": "x" * 1_100_000}}),
+]
+
+
+def new_record(number: int) -> UserRecord:
+    name = str(uuid.uuid4())
+    user = User(user_id=name, email=f"{name}@example.com", display_name="Ada", state=User.ACTIVE)
+    user.etag = uuid.uuid4().hex
+    user.profile.plan = "free"
+    user.create_time.FromDatetime(BORN + timedelta(seconds=number))
+    user.update_time.CopyFrom(user.create_time)
+    return UserRecord(user=user, password_hash="hash")
+
+
+def counted(store: Store.ValueType) -> float:
+    name = Store.Name(store).removeprefix("STORE_").lower()
+    return float(UNREADABLE.labels(name)._value.get())
+
+
+async def walked(reads: UserReads, size: int) -> list[User]:
+    """Every user of the list, page by page."""
+    found: list[User] = []
+    token = ""
+    for _ in range(20):
+        answer: ListUsersResponse = await reads.list_users(
+            ListUsersRequest(page_size=size, page_token=token)
+        )
+        found += answer.users
+        token = answer.next_page_token
+        if not token:
+            return found
+    raise AssertionError("the list has no end")
+
+
+@pytest.mark.parametrize(
+    ("store", "column", "value"),
+    PLANTED,
+    ids=[f"{Store.Name(s)}-{c}-{n}" for n, (s, c, _) in enumerate(PLANTED)],
+)
+async def test_it_is_listed_by_its_id_among_the_others(
+    providers: Providers,
+    planting: Planting,
+    tenant: str,
+    store: Store.ValueType,
+    column: str,
+    value: Any,
+) -> None:
+    records = [new_record(number) for number in range(3)]
+    for record in records:
+        await providers.get(store).create(tenant, f"key/{record.user.user_id}", record)
+    planted = records[1].user.user_id
+    await planting.plant(store, planted, column, value)
+    before = counted(store)
+    here = dataclasses.replace(providers, authority=providers.get(store))
+    reads = UserReads(here, Signer([b"a key of these tests"]))
+
+    with activity.within(ActivityContext(tenant, "", 1)):
+        for size in (1, 2, 50):
+            users = {user.user_id: user for user in await walked(reads, size)}
+            assert set(users) == {record.user.user_id for record in records}
+            assert users[planted] == User(user_id=planted, unreadable=WHY)
+            assert users[records[0].user.user_id] == records[0].user
+            assert users[records[2].user.user_id] == records[2].user
+        with pytest.raises(Fault) as refused:
+            await reads.get_user(GetUserRequest(user_id=planted))
+        assert refused.value.name == WHY
+        with pytest.raises(Fault) as aside:
+            await reads.get_user(GetUserRequest(user_id=planted, view=UserView.USER_VIEW_STORES))
+        assert aside.value.name == WHY
+    assert counted(store) > before
+
+
+async def test_one_stores_unreadable_copy_is_told_beside_the_others(
+    providers: Providers, planting: Planting, tenant: str
+) -> None:
+    record = new_record(0)
+    for store in ALL:
+        await providers.get(store).create(tenant, f"key/{store}", record)
+    await planting.plant(Store.STORE_MONGODB, record.user.user_id, "state", "FROZEN")
+    reads = UserReads(providers, Signer([b"a key of these tests"]))
+    with activity.within(ActivityContext(tenant, "", 1)):
+        request = GetUserRequest(user_id=record.user.user_id, view=UserView.USER_VIEW_STORES)
+        answer = await reads.get_user(request)
+    assert answer.user == record.user
+    reasons = {copy.store: copy.reason for copy in answer.copies}
+    assert reasons == {store: WHY if store == Store.STORE_MONGODB else "" for store in ALL}
+
+
+async def test_a_page_of_large_records_ends_where_one_message_does(
+    providers: Providers, tenant: str
+) -> None:
+    records = [new_record(number) for number in range(6)]
+    for record in records:
+        record.user.profile.attributes["text"] = "x" * 900_000
+        await providers.authority.create(tenant, f"key/{record.user.user_id}", record)
+    reads = UserReads(providers, Signer([b"a key of these tests"]))
+    with activity.within(ActivityContext(tenant, "", 1)):
+        first = await reads.list_users(ListUsersRequest(page_size=50))
+        assert 0 < first.ByteSize() < 4 * 1024 * 1024
+        assert first.next_page_token
+        users = await walked(reads, 50)
+    assert [user.user_id for user in users] == [record.user.user_id for record in records]
