@@ -58,7 +58,7 @@ class LocalOperation:
     Args:
         workflow: The operation's class.
         request: Its request; it is copied.
-        workflow_id: `{tenant}/{type}/{id}`.
+        workflow_id: Of the call that it stands for: see names.workflow_id.
         run_id: Identifies the run.
         attempt: Makes the attempts of its calls.
         report: Called with a copy of the progress at every change.
@@ -99,7 +99,7 @@ class LocalOperation:
         return self._main
 
     async def send(self, name: str, request: Message) -> Message:
-        """An update, signal or query of the full RPC name. Raises: Fault."""
+        """A call of an update, signal or query, by the full RPC name. Raises: Fault."""
         await self._begun.wait()
         assert self.instance is not None
         assert self._main is not None
@@ -108,7 +108,7 @@ class LocalOperation:
             query: Callable[[Message], Message] = getattr(self.instance, handler.method)
             return query(_copy(request))
         if self._main.done():
-            raise Fault(Reason.REASON_OPERATION_DONE)
+            return self.instance._calls.recall(handler, request)
         return await asyncio.create_task(self._handled(handler, _copy(request)))
 
     def cancel(self) -> None:
@@ -193,7 +193,7 @@ class LocalOperation:
         flow.use_local(self)
         assert self.instance is not None
         self.validate(handler, request)
-        return await self.instance._handle(handler, request)
+        return await self.instance._calls.answer(handler, request)
 
     async def _retried(self, call: Call[ResponseT], name: str) -> ResponseT:
         retry = call.retry or call.activity.retry

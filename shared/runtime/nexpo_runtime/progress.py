@@ -45,7 +45,7 @@ class Tracker:
         )
         _set_to_now(self.progress.create_time)
         _set_to_now(self.progress.update_time)
-        self.operation = str(OperationName(started.workflow_id, started.run_id))
+        self.operation = str(OperationName(started.workflow_id, operation_type, started.run_id))
         self._expected = 0
         self._steps: dict[str, Step] = {}
         self._scheduled = False
