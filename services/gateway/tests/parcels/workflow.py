@@ -122,6 +122,14 @@ class SendParcel(Operation[Any, Any]):
 
     async def nudge_parcel(self, request: Any) -> None:
         self.nudges = self.nudges + 1
+        if request.note == "hold":
+            await flow.until(lambda: bool(self.signed_by))
+        if request.note == "fail":
+            raise Fault(Reason.REASON_TOKEN_WRONG, "Nobody hears this.")
+
+    def validate_nudge_parcel(self, request: Any) -> None:
+        if request.note == "refuse":
+            raise Fault(Reason.REASON_TOKEN_WRONG, "It cannot be nudged.")
 
     def ask_parcel(self, request: Any) -> Any:
         return message("AskParcelResponse", nudges=self.nudges)
