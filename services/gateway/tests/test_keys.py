@@ -60,7 +60,9 @@ class Surface:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["temporal", "in process"])
 async def gateway(
-    request: pytest.FixtureRequest, temporal: TemporalAddress, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    temporal: TemporalAddress,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Gateway]:
     keys = write_keys(tmp_path_factory.mktemp("keys"))
     durable = request.param == "temporal"
@@ -97,9 +99,7 @@ def new_key() -> str:
 async def test_a_key_starts_one_call_whatever_the_method(surface: Surface) -> None:
     key = new_key()
     first = await surface.call("SendParcel", request_id=key, plan="wait")
-    await require_reused(
-        surface.call("ReturnParcel", request_id=key, plan="wait"), "method"
-    )
+    await require_reused(surface.call("ReturnParcel", request_id=key, plan="wait"), "method")
     await require_reused(
         surface.call("SendParcel", request_id=key, plan="wait", address={"city": "Bern"}),
         "address",

@@ -83,6 +83,7 @@ class LocalOperation:
         self._attempt = attempt
         self._report = report
         self._cancel_requested = False
+        self._dropped = False
         self._conditions: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self._handlers: Mapping[str, Handler] = {
             handler.name: handler for handler in all_handlers(workflow.contract)
@@ -115,6 +116,12 @@ class LocalOperation:
         """Asks the operation to stop and undo; it refuses after its pivot."""
         if self._main is not None and not self._main.done():
             self._cancel_requested = True
+            self._main.cancel()
+
+    def drop(self) -> None:
+        """Ends it where it stands, as a crash would: nothing is undone, whatever it does."""
+        self._dropped = True
+        if self._main is not None:
             self._main.cancel()
 
     # Engine
@@ -166,7 +173,7 @@ class LocalOperation:
         asyncio.get_running_loop().call_soon(self._check_conditions)
 
     def cancel_requested(self) -> bool:
-        return self._cancel_requested
+        return self._cancel_requested and not self._dropped
 
     def report(self, progress: Progress, state_changed: bool) -> None:
         self._report(_copy(progress))

@@ -103,9 +103,7 @@ async def from_info(client: Client, info: WorkflowExecutionInfo) -> Described:
     """What an entry of a list, or the main part of a description, says."""
     run_id = info.execution.run_id
     return Described(
-        name=OperationName(
-            info.execution.workflow_id, info.type.name, info.first_run_id or run_id
-        ),
+        name=OperationName(info.execution.workflow_id, info.type.name, info.first_run_id or run_id),
         run_id=run_id,
         running=info.status in _RUNNING,
         progress=await progress_of(client, info.memo) or _outline(info),

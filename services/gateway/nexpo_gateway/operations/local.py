@@ -143,8 +143,9 @@ class LocalBackend:
         """Drops what still runs; it is lost, which the log says."""
         if self._running:
             _log.warning("operations are lost: they ran without Temporal", lost=len(self._running))
-        for task in list(self._running):
-            task.cancel()
+        for record in self._records.values():
+            # A cancel that an operation would take for its caller's, it would undo for first.
+            record.operation.drop()
         await asyncio.gather(*self._running, return_exceptions=True)
 
     def _record(self, workflow: type[Operation[Any, Any]], order: Order) -> _Record:
