@@ -6,7 +6,7 @@ import asyncio
 import random
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from .conftest import eventually, gateway_settings, running, write_keys
 
 _VERBS = {"SendParcel": "send", "ReturnParcel": "return", "KeepParcel": "keep"}
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-Reach = Callable[..., Awaitable[dict[str, Any]]]
+Reach = Callable[..., Coroutine[Any, Any, dict[str, Any]]]
 
 
 @dataclass(frozen=True)

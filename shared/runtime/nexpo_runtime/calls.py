@@ -10,9 +10,10 @@ from temporalio import workflow
 
 from nexpo.contract import Handler
 from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo.operations.v1.bound_calls_pb2 import BoundCall
 
 from . import flow, logs
-from .bound_calls import BoundCall, CallTable, answer_of, has_ended
+from .bound_calls import CallTable, answer_of, has_ended
 from .errors import Fault
 from .failures import fault_from
 from .names import OperationName
