@@ -167,7 +167,7 @@ def _through_sdk(
             handle = await client.start_workflow(
                 workflow,
                 kind("EchoRequest")(text=_TEXT, request_id=request_id),
-                id=f"{TENANT}/{workflow}/{request_id}",
+                id=f"{TENANT}/{request_id}",
                 task_queue=queue,
                 result_type=kind("EchoResponse"),
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,

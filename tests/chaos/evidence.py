@@ -20,7 +20,7 @@ from nexpo_dev.environment import Servers
 
 from .places import STORES, TENANT, Person, Place
 
-_ONBOARDING = "/nexpo.users.v1.OnboardUser/"
+_RESERVATION = "/reserve e-mail"
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def tidy(
     for claim in evidence.claims:
         if claim.live and claim.key not in reserved:
             yield f"left-over claim: {claim.key} on {claim.email}"
-        if not claim.live and claim.key not in freed and _ONBOARDING in claim.key:
+        if not claim.live and claim.key not in freed and claim.key.endswith(_RESERVATION):
             yield f"a claim's tombstone where nothing was undone: {claim.key}"
     live_homes = sum(bool(made_by) for made_by in evidence.homes.values())
     if live_homes != len(onboarded):

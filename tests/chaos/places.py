@@ -36,7 +36,7 @@ class Person:
 
     def key(self, step: str) -> str:
         """Key of a step's effect."""
-        return f"{TENANT}/nexpo.users.v1.OnboardUser/{self.request_id}/{step}"
+        return f"{TENANT}/{self.request_id}/{step}"
 
 
 @dataclass(frozen=True)

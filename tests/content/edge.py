@@ -44,7 +44,7 @@ class Behind:
     async def start(self, order: Order, timeout: float) -> Started:
         self._carry(order.request)
         assert all(isinstance(value, str) for value in order.search_attributes.values())
-        return Started(OperationName(order.workflow_id, "run"))
+        return Started(OperationName(order.workflow_id, order.rpc.name, "run"))
 
     async def update(
         self, rpc: Rpc, name: OperationName, request: Message, request_id: str, timeout: float

@@ -74,6 +74,7 @@ class Recorder:
 
     def __init__(self, environment: WorkflowEnvironment) -> None:
         self._environment = environment
+        self._types: dict[str, str] = {}
 
     async def onboarding(self, fault: FaultOf = lambda step, attempt: None) -> Onboarding:
         """Begins one in a world of its own."""
@@ -100,14 +101,16 @@ class Recorder:
         self, tenant: str, contract: WorkflowContract[Any], request: Any
     ) -> WorkflowHandle[Any, Any]:
         """Begins an operation."""
-        return await start_operation(self._environment, tenant, contract, request)
+        handle = await start_operation(self._environment, tenant, contract, request)
+        self._types[handle.id] = contract.name.rpartition(".")[2]
+        return handle
 
     async def keep(self, handle: WorkflowHandle[Any, Any], scenario: str) -> None:
         """Waits for the end and writes the history."""
         with suppress(WorkflowFailureError):
             await handle.result()
         history = await handle.fetch_history()
-        short = handle.id.split("/")[1].rpartition(".")[2]
+        short = self._types[handle.id]
         target = HISTORIES / short / f"{scenario.replace(' ', '_')}.json"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(history.to_json_dict(), indent=1) + "\n", encoding="utf-8")
@@ -183,17 +186,18 @@ async def onboard_blocked(recorder: Recorder) -> None:
     onboarding = await recorder.onboarding(fault)
     await onboarding.until(lambda progress: len(progress.tasks) == 2)
     mended.set()
-    about = {"operation": "o", "request_id": "r"}
     await _update(
         onboarding,
         "RetryOperationTask",
-        RetryOperationTaskRequest(task="create-in-mongodb", **about),
+        RetryOperationTaskRequest(task="create-in-mongodb", request_id="retry"),
         RetryOperationTaskResponse,
     )
     await _update(
         onboarding,
         "MarkOperationTaskDone",
-        MarkOperationTaskDoneRequest(task="create-in-supabase", note="by hand", **about),
+        MarkOperationTaskDoneRequest(
+            task="create-in-supabase", note="by hand", request_id="by-hand"
+        ),
         MarkOperationTaskDoneResponse,
     )
     await recorder.keep(onboarding.handle, "undone with blocked undos")
@@ -223,7 +227,7 @@ async def delete_deleted(recorder: Recorder) -> None:
     place.fault = lambda step, attempt: (
         _UNAVAILABLE if step == "delete from mongodb" and attempt == 1 else None
     )
-    request = DeleteUserRequest(user_id=user_id, request_id="recorded")
+    request = DeleteUserRequest(user_id=user_id, request_id="deletion")
     handle = await recorder.start(tenant, DeleteUserContract, request)
     await recorder.keep(handle, "deleted")
 
@@ -231,7 +235,7 @@ async def delete_deleted(recorder: Recorder) -> None:
 async def delete_refused(recorder: Recorder) -> None:
     """The etag is another: the lock is undone."""
     _, tenant, user_id = await recorder.user()
-    request = DeleteUserRequest(user_id=user_id, etag="old", request_id="recorded")
+    request = DeleteUserRequest(user_id=user_id, etag="old", request_id="deletion")
     handle = await recorder.start(tenant, DeleteUserContract, request)
     await recorder.keep(handle, "undone because the etag was old")
 
@@ -252,7 +256,7 @@ SCENARIOS: tuple[Scenario, ...] = (
 
 
 def _change(user_id: str) -> UpdateUserRequest:
-    request = UpdateUserRequest(user_id=user_id, display_name="Ada L.", request_id="recorded")
+    request = UpdateUserRequest(user_id=user_id, display_name="Ada L.", request_id="change")
     request.profile.plan = "pro"
     request.update_mask.paths.extend(["display_name", "profile.plan"])
     return request

@@ -25,6 +25,7 @@ from nexpo.users.v1.users_pb2 import (
 from nexpo_gateway.workflows.delete_user import DeleteUser
 from nexpo_gateway.workflows.onboard_user import OnboardUser
 from nexpo_gateway.workflows.update_user import UpdateUser
+from nexpo_runtime import names
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.names import OperationName
 from nexpo_runtime.operation import Operation
@@ -150,7 +151,7 @@ class Run:
             profile=Profile(locale="en", plan="pro"),
         )
         for _ in range(person.duplicates):
-            workflow_id = self._start(self._onboard, "onboard", index, f"r{index}", request)
+            workflow_id = self._start(self._onboard, "onboard", index, request)
         minding = asyncio.create_task(self._mind_mails(index, person, workflow_id))
         if person.cancel_at is not None:
             loop = asyncio.get_running_loop()
@@ -162,12 +163,14 @@ class Run:
         user = ended.result.user  # type: ignore[attr-defined]  # OnboardUserResponse
         later = []
         if person.then in ("update", "both"):
-            update = UpdateUserRequest(user_id=user.user_id, display_name="New", request_id="u")
+            update = UpdateUserRequest(
+                user_id=user.user_id, display_name="New", request_id=f"u{index}"
+            )
             update.update_mask.paths.append("display_name")
-            later.append(self._start(self._update, "update", index, f"{user.user_id}/u", update))
+            later.append(self._start(self._update, "update", index, update))
         if person.then in ("delete", "both"):
-            delete = DeleteUserRequest(user_id=user.user_id, request_id="d")
-            later.append(self._start(DeleteUser, "delete", index, f"{user.user_id}/d", delete))
+            delete = DeleteUserRequest(user_id=user.user_id, request_id=f"d{index}")
+            later.append(self._start(DeleteUser, "delete", index, delete))
         await asyncio.gather(*(self._end_of(workflow_id) for workflow_id in later))
 
     async def _mind_mails(self, index: int, person: Person, workflow_id: str) -> None:
@@ -192,11 +195,11 @@ class Run:
 
     async def _verify(self, workflow_id: str, update: str, token: str) -> Fault | None:
         digest = hashlib.sha256(token.encode()).hexdigest()
-        request = VerifyEmailRequest(operation="o", token=digest, request_id=update)
+        request = VerifyEmailRequest(token=digest, request_id=update)
         return await self._send(workflow_id, "nexpo.users.v1.VerifyEmail", request)
 
     async def _resend(self, workflow_id: str, number: int) -> None:
-        request = ResendVerificationRequest(operation="o", request_id=f"resend {number}")
+        request = ResendVerificationRequest(request_id=f"resend {number}")
         name = "nexpo.users.v1.ResendVerification"
         fault = await self._send(workflow_id, name, request)
         if fault is None and number >= 3:
@@ -224,10 +227,11 @@ class Run:
             self._mail_came.setdefault(workflow_id, asyncio.Event()).set()
 
     def _start(
-        self, workflow: type[Operation[Any, Any]], kind: str, person: int, id: str, request: Message
+        self, workflow: type[Operation[Any, Any]], kind: str, person: int, request: Any
     ) -> str:
-        """As the gateway does: one workflow id for one intent."""
-        workflow_id = f"{TENANT}/{workflow.contract.name}/{id}"
+        """As the gateway does: one workflow id for one call."""
+        name = workflow.contract.name
+        workflow_id = names.workflow_id(TENANT, name, request.request_id, keyed=True)
         if workflow_id not in self._operations:
             now = asyncio.get_running_loop().time()
             ended = Ended(workflow_id, person, kind, Progress(), begun=now)
@@ -255,7 +259,7 @@ class Run:
         """An operator looks after an hour and tries again what is still blocked."""
         await asyncio.sleep(3600)
         for task in progress.tasks:
-            request = RetryOperationTaskRequest(operation="o", task=task.task)
+            request = RetryOperationTaskRequest(task=task.task)
             name = "nexpo.operations.v1.RetryOperationTask"
             await self._send(workflow_id, name, request)
 

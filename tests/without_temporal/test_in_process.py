@@ -19,6 +19,8 @@ from nexpo.operations.v1.operations_pb2 import Progress
 from nexpo.users.v1.users_client import UserServiceClient
 from nexpo.users.v1.users_pb2 import DeleteUserRequest, GetUserRequest, OnboardUserRequest, User
 from nexpo_dev.stack import SERVERS, SERVICES, Stack
+from tests.e2e.house import House
+from tests.key_cases import CASES, Case, Desk
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -106,6 +108,14 @@ async def test_a_request_id_names_one_operation(stack: Stack, channel: grpc.aio.
     assert cancelled.value.reason == "OPERATION_CANCELLED"
     progress = await first.progress()
     assert progress.state == Progress.CANCELLED
+
+
+@pytest.mark.parametrize("surface", ["grpc", "rest"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+async def test_a_key_means_one_call(
+    stack: Stack, channel: grpc.aio.Channel, case: Case, surface: str
+) -> None:
+    await case(Desk(House(stack, channel), surface))
 
 
 async def test_every_queue_is_probed(stack: Stack, channel: grpc.aio.Channel) -> None:

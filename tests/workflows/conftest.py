@@ -48,7 +48,7 @@ from nexpo_runtime.activity_interceptor import ActivityInterceptor, activities_o
 from nexpo_runtime.converter import data_converter
 from nexpo_runtime.discovery import discover
 from nexpo_runtime.errors import Fault
-from nexpo_runtime.names import tenant_of
+from nexpo_runtime.names import tenant_of, workflow_id
 from nexpo_runtime.settings import Settings
 from nexpo_runtime.temporal_engine import STATE_ATTRIBUTE, TENANT_ATTRIBUTE, use_temporal
 from nexpo_runtime.tenant import Signer, acting_for
@@ -174,13 +174,13 @@ class Onboarding:
         await self.until(lambda progress: progress.state != Progress.RUNNING)
         token = token if token is not None else (await self.mail()).token
         request = VerifyEmailRequest(
-            operation="o", token=hashlib.sha256(token.encode()).hexdigest(), request_id="r"
+            token=hashlib.sha256(token.encode()).hexdigest(),
+            request_id=request_id or str(uuid.uuid4()),
         )
         with acting_for(self.tenant):
             answer: VerifyEmailResponse = await self.handle.execute_update(
                 "nexpo.users.v1.VerifyEmail",
                 request,
-                id=request_id or str(uuid.uuid4()),
                 result_type=VerifyEmailResponse,
             )
         return answer
@@ -190,7 +190,7 @@ class Onboarding:
         with acting_for(self.tenant):
             answer: ResendVerificationResponse = await self.handle.execute_update(
                 "nexpo.users.v1.ResendVerification",
-                ResendVerificationRequest(operation="o"),
+                ResendVerificationRequest(request_id=str(uuid.uuid4())),
                 result_type=ResendVerificationResponse,
             )
         return answer
@@ -259,7 +259,7 @@ async def start_operation(
         return await environment.client.start_workflow(
             contract.name,
             request,
-            id=f"{tenant}/{contract.name}/{request.request_id}",
+            id=workflow_id(tenant, contract.name, request.request_id, keyed=True),
             task_queue=contract.queue,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             memo={"progress": initial},

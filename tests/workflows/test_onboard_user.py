@@ -151,7 +151,7 @@ async def test_at_most_three_mails_can_be_asked_for(onboard: StartOnboarding) ->
     await onboarding.handle.result()
 
 
-async def test_the_same_update_id_counts_one_wrong_token_once(onboard: StartOnboarding) -> None:
+async def test_the_same_call_again_counts_one_wrong_token_once(onboard: StartOnboarding) -> None:
     onboarding = await onboard()
     await onboarding.until(lambda progress: progress.state == Progress.WAITING)
     for _ in range(7):

@@ -14,51 +14,58 @@ ERRORS = "nexpo/errors/v1/errors.proto"
 # What is wrong: the text of the proto, what it becomes, who is named, what to do.
 REFUSALS = {
     "an unknown field in an id template": (
-        'id: "{customer_id}/{request_id}"',
-        'id: "{client_id}/{request_id}"',
+        'id: "{customer_id}"',
+        'id: "{client_id}"',
         "OrderService.PlaceOrder",
         'id template names "client_id", which is no single text or number field of'
         " nexpo.orders.v1.PlaceOrderRequest; correct the template or add the field",
     ),
     "an unknown field of a message in an id template": (
-        'id: "{customer_id}/{request_id}"',
-        'id: "{parcel.weight}/{request_id}"',
+        'id: "{customer_id}"',
+        'id: "{parcel.weight}"',
         "OrderService.PlaceOrder",
         'id template names "parcel.weight"',
     ),
     "a map in an id template": (
-        'id: "{customer_id}/{request_id}"',
+        'id: "{customer_id}"',
         'id: "{articles}"',
         "OrderService.PlaceOrder",
         'id template names "articles"',
     ),
     "a message in an id template": (
-        'id: "{customer_id}/{request_id}"',
+        'id: "{customer_id}"',
         'id: "{parcel}"',
         "OrderService.PlaceOrder",
         'id template names "parcel"',
     ),
     "a sensitive field in an id template": (
-        'id: "{customer_id}/{request_id}"',
-        'id: "{address}/{request_id}"',
+        'id: "{customer_id}"',
+        'id: "{address}"',
         "OrderService.PlaceOrder",
         'id template names "address", which is sensitive',
     ),
     "a field of a sensitive message in an id template": (
-        'id: "{customer_id}/{request_id}"',
+        'id: "{customer_id}"',
         'id: "{secret.size}"',
         "OrderService.PlaceOrder",
         'id template names "secret.size", which is sensitive',
     ),
     "an id template without a field": (
-        'id: "{customer_id}/{request_id}"',
+        'id: "{customer_id}"',
         'id: "order"',
         "OrderService.PlaceOrder",
         "start has no id template over a field; set id",
     ),
-    "an id template with a lonely brace": (
+    "a request_id that is not the whole id template": (
+        'id: "{customer_id}"',
         'id: "{customer_id}/{request_id}"',
-        'id: "{customer_id}/{request_id"',
+        "OrderService.PlaceOrder",
+        'id template "{customer_id}/{request_id}" names request_id beside other text: a'
+        ' request_id names one call by itself; write "{request_id}", or leave it out',
+    ),
+    "an id template with a lonely brace": (
+        'id: "{customer_id}"',
+        'id: "{customer_id}/{payment_id"',
         "OrderService.PlaceOrder",
         "has a brace without its partner; correct it",
     ),
@@ -86,6 +93,12 @@ REFUSALS = {
         "string call_id = 2;\n  // Who approves",
         "OrderService.ApproveOrder",
         "update needs a string field request_id in nexpo.orders.v1.ApproveOrderRequest; add it",
+    ),
+    "a signal without a request_id": (
+        "  string request_id = 2;\n}\n\n// What to quote.",
+        "  string call_id = 2;\n}\n\n// What to quote.",
+        "OrderService.ReportShipment",
+        "signal needs a string field request_id in nexpo.orders.v1.ReportShipmentRequest; add it",
     ),
     "a start without a request_id": (
         "message WatchStockRequest {\n  // Makes the call safe to repeat.\n"

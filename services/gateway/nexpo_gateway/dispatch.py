@@ -23,7 +23,7 @@ from .auth import Authenticator, identify
 from .calls import CallContext, Caller
 from .content import check_content
 from .contract import Contract, Rpc
-from .identity import require_same, settle_request_id, workflow_id
+from .idempotency import call_content, require_same, settle_request_id, workflow_id
 from .limits import RateLimit
 from .operations.backend import OperationsBackend, Order, Snapshot
 from .operations.service import NativeCall, OperationMethods, named
@@ -161,8 +161,8 @@ class Dispatcher:
         progress.update_time.CopyFrom(progress.create_time)
         order = Order(rpc, workflow, request, progress, _search_attributes(request))
         started = await self._backend.start(order, _timeout(rpc, context))
-        if started.earlier is not None:
-            require_same(rpc, request, started.earlier)
+        if started.existed:
+            require_same(rpc, request, started.earlier, started.name.type)
         wait = context.wait
         if wait is not None:
             context.trailers["preference-applied"] = f"wait={wait:.0f}"
@@ -184,12 +184,11 @@ class Dispatcher:
         request.DiscardUnknownFields()
         await self._protection.apply(request, tenant=name.tenant, request_id=request_id)
         timeout = _timeout(rpc, context)
-        if rpc.kind == "update":
-            return await self._backend.update(rpc, name, request, request_id, timeout)
         if rpc.kind == "query":
             return await self._backend.query(rpc, name, request, timeout)
-        await self._backend.signal(rpc, name, request, timeout)
-        return rpc.response()
+        # Keyed, because call ids are clear text on Temporal and what they digest may not be.
+        digest = self._protection.keyed_digest(call_content(rpc, request))
+        return await self._backend.update(rpc, name, request, f"{request_id}/{digest}", timeout)
 
     def _require_target(self, rpc: Rpc, name: OperationName) -> None:
         if name.type not in self.contract.by_type:

@@ -45,6 +45,10 @@ class Protection:
             loop = asyncio.get_running_loop()
             text.replace(await loop.run_in_executor(self._threads, _argon2id, text.value, salt))
 
+    def keyed_digest(self, content: bytes) -> str:
+        """A digest of the content that tells nothing of it without the key."""
+        return hmac.digest(self._key, b"digest\n" + content, "sha256").hex()[:32]
+
     def _salt(self, *parts: str) -> bytes:
         text = "\n".join(("salt", *parts))
         return hmac.digest(self._key, text.encode(), "sha256")[:16]

@@ -99,9 +99,10 @@ class Gateway:
         options = {k[1:]: v for k, v in fields.items() if k.startswith("_")}
         fields = {k: v for k, v in fields.items() if not k.startswith("_")}
         kind: type[Message] = longrunning.Operation
-        if method != "SendParcel":
+        starts = method in ("SendParcel", "ReturnParcel", "KeepParcel")
+        if not starts:
             kind = registry.message_class(f"{PACKAGE}.{method}Response")
-        request = message(f"{method}Request", **fields)
+        request = message("SendParcelRequest" if starts else f"{method}Request", **fields)
         return await self.call(PARCELS + method, request, kind, key=key, **options)
 
     async def send(self, **fields: Any) -> longrunning.Operation:

@@ -20,7 +20,7 @@ from nexpo_gateway.settings import GatewaySettings
 
 from .clients import Gateway
 from .parcels.contract import with_parcels
-from .parcels.workflow import Packing, SendParcel
+from .parcels.workflow import KeepParcel, Packing, ReturnParcel, SendParcel
 
 # One for all tests: they share a server, so each lists what others have encrypted.
 ENCRYPTION_KEY = "k1:" + base64.b64encode(b"k" * 32).decode()
@@ -33,14 +33,19 @@ KEYS = {
 
 PARCELS: dict[str, Any] = {
     "contract": with_parcels(),
-    "workflows": [SendParcel],
+    "workflows": [SendParcel, ReturnParcel, KeepParcel],
     "services": [Packing()],
 }
 
 
 @pytest.fixture
 def keys_file(tmp_path: Path) -> Path:
-    path = tmp_path / "keys.json"
+    return write_keys(tmp_path)
+
+
+def write_keys(folder: Path) -> Path:
+    """The file of API keys."""
+    path = folder / "keys.json"
     entries = [
         {
             "name": key,

@@ -98,7 +98,7 @@ async def plant(
         ),
         task_timeout=timedelta(seconds=2),
     )
-    return str(OperationName(handle.id, handle.first_execution_run_id or ""))
+    return str(OperationName(handle.id, TYPE, handle.first_execution_run_id or ""))
 
 
 async def listed(gateway: Gateway, names: Sequence[str]) -> dict[str, Any]:
@@ -161,7 +161,7 @@ async def test_what_nobody_can_read_is_told_and_the_list_goes_on(
 async def test_a_result_that_no_reader_of_protobuf_takes_is_an_error_of_the_catalogue() -> None:
     result = OnboardUserResponse()
     result.user.profile.attributes.update(deep(34))
-    name = OperationName(f"acme/{TYPE}/x", "run")
+    name = OperationName("acme/x", TYPE, "run")
     operation = ended(name, Progress(state=Progress.SUCCEEDED), result, None).operation
     assert "RECORD_UNREADABLE" in str(operation.error)
     assert not operation.HasField("response")
@@ -172,7 +172,7 @@ class Large:
 
     def __init__(self, count: int) -> None:
         result = OnboardUserResponse(welcome_text="x" * 1_000_000)
-        names = [OperationName(f"acme/{TYPE}/{number}", "run") for number in range(count)]
+        names = [OperationName(f"acme/{number}", TYPE, "run") for number in range(count)]
         self.snapshots = [ended(name, Progress(), result, None) for name in names]
 
     async def list(self, criteria: Criteria, size: int, token: bytes, timeout: float) -> Page:

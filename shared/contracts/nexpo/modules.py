@@ -22,6 +22,7 @@ import nexpo.cloud.v1.cloud_pb2
 import nexpo.data.v1.data_pb2
 import nexpo.health.v1.health_pb2
 import nexpo.notifications.v1.notifications_pb2
+import nexpo.operations.v1.bound_calls_pb2
 import nexpo.operations.v1.operations_pb2
 import nexpo.users.v1.users_pb2
 # isort: on
@@ -36,6 +37,7 @@ FILES: tuple[FileDescriptor, ...] = (
     nexpo.errors.v1.errors_pb2.DESCRIPTOR,
     nexpo.health.v1.health_pb2.DESCRIPTOR,
     nexpo.notifications.v1.notifications_pb2.DESCRIPTOR,
+    nexpo.operations.v1.bound_calls_pb2.DESCRIPTOR,
     nexpo.operations.v1.operations_pb2.DESCRIPTOR,
     nexpo.options.v1.options_pb2.DESCRIPTOR,
     nexpo.users.v1.users_pb2.DESCRIPTOR,

@@ -34,7 +34,7 @@ class Engine(Protocol):
 
     @property
     def workflow_id(self) -> str:
-        """Identifies the operation's intent: `{tenant}/{type}/{id}`."""
+        """Identifies the call that the operation stands for: see names.workflow_id."""
 
     @property
     def run_id(self) -> str:
@@ -154,7 +154,7 @@ def tenant() -> str:
 
 
 def workflow_id() -> str:
-    """Identifies the operation's intent; the prefix of its steps' keys."""
+    """Identifies the call that the operation stands for; the prefix of its steps' keys."""
     return engine().workflow_id
 
 

@@ -58,7 +58,7 @@ class LocalOperation:
     Args:
         workflow: The operation's class.
         request: Its request; it is copied.
-        workflow_id: `{tenant}/{type}/{id}`.
+        workflow_id: Of the call that it stands for: see names.workflow_id.
         run_id: Identifies the run.
         attempt: Makes the attempts of its calls.
         report: Called with a copy of the progress at every change.
@@ -83,6 +83,7 @@ class LocalOperation:
         self._attempt = attempt
         self._report = report
         self._cancel_requested = False
+        self._dropped = False
         self._conditions: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self._handlers: Mapping[str, Handler] = {
             handler.name: handler for handler in all_handlers(workflow.contract)
@@ -99,7 +100,7 @@ class LocalOperation:
         return self._main
 
     async def send(self, name: str, request: Message) -> Message:
-        """An update, signal or query of the full RPC name. Raises: Fault."""
+        """A call of an update, signal or query, by the full RPC name. Raises: Fault."""
         await self._begun.wait()
         assert self.instance is not None
         assert self._main is not None
@@ -108,7 +109,7 @@ class LocalOperation:
             query: Callable[[Message], Message] = getattr(self.instance, handler.method)
             return query(_copy(request))
         if self._main.done():
-            raise Fault(Reason.REASON_OPERATION_DONE)
+            return self.instance._calls.recall(handler, request)
         return await asyncio.create_task(self._handled(handler, _copy(request)))
 
     def cancel(self) -> None:
@@ -118,8 +119,8 @@ class LocalOperation:
             self._main.cancel()
 
     def drop(self) -> None:
-        """Ends it as a lost process would, also while it undoes: what is left stays."""
-        self._cancel_requested = False  # Else the operation would take this for one more cancel.
+        """Ends it where it stands, as a crash would: nothing is undone, whatever it does."""
+        self._dropped = True
         if self._main is not None:
             self._main.cancel()
 
@@ -172,7 +173,7 @@ class LocalOperation:
         asyncio.get_running_loop().call_soon(self._check_conditions)
 
     def cancel_requested(self) -> bool:
-        return self._cancel_requested
+        return self._cancel_requested and not self._dropped
 
     def report(self, progress: Progress, state_changed: bool) -> None:
         self._report(_copy(progress))
@@ -199,7 +200,7 @@ class LocalOperation:
         flow.use_local(self)
         assert self.instance is not None
         self.validate(handler, request)
-        return await self.instance._handle(handler, request)
+        return await self.instance._calls.answer(handler, request)
 
     async def _retried(self, call: Call[ResponseT], name: str) -> ResponseT:
         retry = call.retry or call.activity.retry

@@ -13,16 +13,34 @@ def escaped(part: str) -> str:
     return quote(part, safe="").replace("~", "%7E")
 
 
+def workflow_id(tenant: str, type_: str, id_: str, *, keyed: bool) -> str:
+    """The workflow id of the call that a start stands for.
+
+    Args:
+        tenant: Whose call it is.
+        type_: Full name of the RPC.
+        id_: What the RPC's id template gave, its parts escaped.
+        keyed: Whether that is the request_id: it names one call of all that the
+            tenant makes, so the method is no part of the id. Other ids name a
+            resource among those of one method.
+    """
+    middle = "" if keyed else f"{escaped(type_)}/"
+    return f"{escaped(tenant)}/{middle}{id_}"
+
+
 @dataclass(frozen=True, slots=True)
 class OperationName:
     """What an operation's name says: one chain of runs of one workflow id.
 
     Attributes:
-        workflow_id: `{tenant}/{type}/{id}`, its parts escaped.
+        workflow_id: See `workflow_id`; its parts are escaped.
+        type: Full name of the RPC that began it. Only a claim, as the whole name
+            is, until it was compared with the workflow that runs there.
         run_id: First run of the chain.
     """
 
     workflow_id: str
+    type: str
     run_id: str
 
     @property
@@ -30,13 +48,9 @@ class OperationName:
         """Whose operation it is."""
         return tenant_of(self.workflow_id)
 
-    @property
-    def type(self) -> str:
-        """Full name of the RPC that began it."""
-        return unquote(self.workflow_id.split("/")[1])
-
     def __str__(self) -> str:
-        return f"{COLLECTION}{self.workflow_id.replace('/', '~')}~{self.run_id}"
+        tenant, _, rest = self.workflow_id.partition("/")
+        return f"{COLLECTION}{tenant}~{escaped(self.type)}~{rest.replace('/', '~')}~{self.run_id}"
 
     @classmethod
     def parse(cls, name: str) -> OperationName:
@@ -46,7 +60,8 @@ class OperationName:
             raise ValueError("not the name of an operation")
         if any(escaped(unquote(part)) != part for part in parts[:-1]):
             raise ValueError("not the name of an operation")
-        return cls("/".join(parts[:-1]), parts[-1])
+        tenant, type_, *rest, run_id = parts
+        return cls("/".join((tenant, *rest)), unquote(type_), run_id)
 
 
 def tenant_of(workflow_id: str) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, ClassVar, Generic, TypeVar
 
 from google.protobuf.message import Message
@@ -29,6 +29,7 @@ from nexpo.operations.v1.operations_pb2 import (
 from nexpo.operations.v1.operations_temporal import COMMON_HANDLERS
 
 from . import flow
+from .calls import Calls, check_addressee
 from .errors import ContractError, Fault
 from .failures import fault_from, to_application_error
 from .progress import Tracker
@@ -54,6 +55,11 @@ class Operation(Generic[RequestT, ResponseT]):
     `validate_<handler>` beside it refuses by raising a Fault. Validators only
     read: what they write is lost on replay. Handlers check and set state, and
     never call activities.
+
+    The request_id of a call that is not refused stands for that call from then
+    on: made again it is answered again, with the handler's answer or its fault,
+    and the handler does not run. So what may go well at the next try is the
+    validator's to refuse. A signal is answered before its handler has run.
     """
 
     contract: ClassVar[WorkflowContract[Any]]
@@ -128,7 +134,7 @@ class Operation(Generic[RequestT, ResponseT]):
         self._tasks = OperationTasks(self.tracker)
         self.task_size = TaskSize()
         self._stop: Fault | None = None
-        self._handling = 0
+        self._calls = Calls(self)
         self.begin(request)
 
     async def _run(self, request: RequestT) -> ResponseT:
@@ -193,11 +199,14 @@ class Operation(Generic[RequestT, ResponseT]):
     async def _end(self, state: Progress.State.ValueType, message: str) -> None:
         self.tracker.state(state, message)
         # A handler that is cut off would give its caller an error for a state that was set.
-        await flow.until(lambda: self._handling == 0)
+        await flow.until(lambda: not self._calls.under_way)
         self.tracker.flush()
 
     def _validate(self, handler: Handler, request: Message) -> None:
-        """Refuses an update. Raises: Fault."""
+        """Refuses a call. Raises: Fault."""
+        check_addressee(request, self.contract.name)
+        if self._calls.known(handler, request):
+            return  # It is answered as it was, whatever has become of the operation since.
         # A cancel that came with the same workflow task is not acted on yet, but it was promised.
         cancelled = flow.engine().cancel_requested() and not self.tracker.progress.past_pivot
         if handler not in COMMON_HANDLERS and (self.stopping or cancelled):
@@ -206,18 +215,6 @@ class Operation(Generic[RequestT, ResponseT]):
         validate = getattr(self, f"validate_{handler.method}", None)
         if validate is not None:
             validate(request)
-
-    async def _handle(self, handler: Handler, request: Message) -> Message:
-        """Runs a handler. Raises: Fault."""
-        handle: Callable[[Message], Awaitable[Message]] = getattr(self, handler.method)
-        self._handling += 1
-        try:
-            return await handle(request)
-        except Exception as error:
-            raise fault_from(error) from error
-        finally:
-            self._handling -= 1
-            flow.changed()
 
 
 def operation(contract: WorkflowContract[WorkflowT]) -> Callable[[type[WorkflowT]], Any]:
@@ -269,7 +266,7 @@ def _define_run(cls: type[Operation[Any, Any]], contract: WorkflowContract[Any])
 def _define_handler(cls: type[Operation[Any, Any]], handler: Handler) -> None:
     async def handle(self: Operation[Any, Any], request: Message) -> Message:
         try:
-            return await self._handle(handler, request)
+            return await self._calls.answer(handler, request)
         except Fault as fault:
             raise to_application_error(fault) from None
 
@@ -288,9 +285,7 @@ def _define_handler(cls: type[Operation[Any, Any]], handler: Handler) -> None:
     if handler.kind == "query":
         decorated = workflow.query(name=handler.name)
         _install(cls, name, decorated, answer, {**types, "return": handler.response})
-    elif handler.kind == "signal":
-        _install(cls, name, workflow.signal(name=handler.name), handle, {**types, "return": None})
-    else:
+    else:  # A signal, too: Temporal's own can neither be refused nor told from its repetition.
         _annotate(cls, "validate", validate, {**types, "return": None})
         update: Any = workflow.update(name=handler.name)
         installed = _install(cls, name, update, handle, {**types, "return": handler.response})

@@ -73,7 +73,7 @@ class Tracker:
         _set_to_now(self.progress.create_time)
         _set_to_now(self.progress.update_time)
         self.plan = Steps()
-        self.operation = str(OperationName(started.workflow_id, started.run_id))
+        self.operation = str(OperationName(started.workflow_id, operation_type, started.run_id))
         self._expected = 0
         self._steps: dict[str, Step] = {}
         self._unblocked: tuple[Progress.State.ValueType, str] = (Progress.RUNNING, "")

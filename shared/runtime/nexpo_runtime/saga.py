@@ -31,7 +31,8 @@ Undo = Call[Any]
 
 def step_key(step: str) -> str:
     """Key of a step's effect: the same on every attempt and in its undo."""
-    return f"{flow.workflow_id()}/{step}"
+    # Escaped, so that no step's name can be the end of another workflow id and its step.
+    return f"{flow.workflow_id()}/{step.replace('%', '%25').replace('/', '%2F')}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A workflow, a signal, an update and an activity without the tenant's signature do not run."""
+"""A workflow, an update and an activity without the tenant's signature do not run."""
 
 from __future__ import annotations
 
@@ -42,9 +42,6 @@ class Forger(sdk.Interceptor):
                 self, input: sdk.StartWorkflowInput
             ) -> sdk.WorkflowHandle[Any, Any]:
                 return await self.next.start_workflow(dataclasses.replace(input, headers=headers))
-
-            async def signal_workflow(self, input: sdk.SignalWorkflowInput) -> None:
-                await self.next.signal_workflow(dataclasses.replace(input, headers=headers))
 
             async def start_workflow_update(
                 self, input: sdk.StartWorkflowUpdateInput
@@ -105,21 +102,23 @@ async def test_a_signature_for_one_workflow_does_not_start_another(
         await handle.result()
 
 
-async def test_a_forged_signal_is_dropped_and_a_forged_update_refused(
+async def test_a_forged_update_is_refused_and_any_signal_of_temporals_own_dropped(
     worker: Started, client: Client, settings: Settings
 ) -> None:
     handle = await begin(client, settings, "wait-1")
     forged = forging(client, FORGERIES["another key"]).get_workflow_handle(handle.id)
-    await forged.signal("sample.v1.Nudge", ProbeRequest())
-    with pytest.raises(sdk.WorkflowUpdateFailedError) as caught:
-        await forged.execute_update(
-            "nexpo.operations.v1.RetryOperationTask", RetryOperationTaskRequest(task="t")
-        )
-    assert fault_from(caught.value).name == "UNAUTHENTICATED"
+    for call, request in (
+        ("nexpo.operations.v1.RetryOperationTask", RetryOperationTaskRequest(task="t")),
+        ("sample.v1.Nudge", ProbeRequest()),
+    ):
+        with pytest.raises(sdk.WorkflowUpdateFailedError) as caught:
+            await forged.execute_update(call, request)
+        assert fault_from(caught.value).name == "UNAUTHENTICATED"
+    await handle.signal("sample.v1.Nudge", ProbeRequest())
     described = await handle.describe()
     assert described.status == sdk.WorkflowExecutionStatus.RUNNING
     with tenant.acting_for(TENANT):
-        await handle.signal("sample.v1.Nudge", ProbeRequest())
+        await handle.execute_update("sample.v1.Nudge", ProbeRequest())
     assert (await handle.result()).service == TENANT
 
 

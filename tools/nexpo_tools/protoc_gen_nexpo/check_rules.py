@@ -127,6 +127,11 @@ def _template(method: Method, contract: Contract) -> Iterator[str]:
         yield 'start has no id template over a field; set id, such as "{request_id}"'
     if re.search(r"[{}]", re.sub(r"\{[^{}]*\}", "", template)):
         yield f'id template "{template}" has a brace without its partner; correct it'
+    if "request_id" in method.rule.template_fields and template != "{request_id}":
+        yield (
+            f'id template "{template}" names request_id beside other text: a request_id names'
+            ' one call by itself; write "{request_id}", or leave it out'
+        )
     for path in method.rule.template_fields:
         if not _reaches_scalar(method, path, contract):
             yield (
@@ -143,7 +148,7 @@ def _template(method: Method, contract: Contract) -> Iterator[str]:
 def _reaching(method: Method, service: Service, contract: Contract) -> Iterator[str]:
     rule = method.rule
     yield from _text_field(method, "operation")
-    if rule.kind == "update":
+    if rule.kind != "query":
         yield from _text_field(method, "request_id")
     yield from _call_timeout(method)
     starts = [m.name for m in service.of_kind("start")]

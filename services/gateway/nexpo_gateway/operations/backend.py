@@ -28,7 +28,7 @@ class Order:
 
     Attributes:
         rpc: What begins it.
-        workflow_id: Stands for the intent: a second order with it starts nothing.
+        workflow_id: Stands for the call: a second order with it starts nothing.
         request: Its input, protected and normalised.
         progress: What it shows before its workflow has said anything.
         search_attributes: Clear text by which it can be found.
@@ -124,16 +124,22 @@ class OperationsBackend(Protocol):
         """Starts an operation, or finds the one that its workflow id stands for."""
 
     async def update(
-        self, rpc: Rpc, name: OperationName, request: Message, request_id: str, timeout: float
+        self, rpc: Rpc, name: OperationName, request: Message, call_id: str, timeout: float
     ) -> Message:
-        """Sends an update and waits for its answer.
+        """Sends an update and waits for its answer; of a signal that is its acceptance.
+
+        Args:
+            rpc: What is called.
+            name: Whom it reaches.
+            request: Its request.
+            call_id: Made of request_id, method and content: stands for this call, also
+                when it is made again.
+            timeout: Seconds.
 
         Raises:
-            Fault: The workflow's own; OPERATION_DONE; WORKER_UNAVAILABLE.
+            Fault: The workflow's own; REQUEST_ID_REUSED; OPERATION_DONE;
+                WORKER_UNAVAILABLE.
         """
-
-    async def signal(self, rpc: Rpc, name: OperationName, request: Message, timeout: float) -> None:
-        """Sends a signal. Raises: Fault: OPERATION_DONE."""
 
     async def query(
         self, rpc: Rpc, name: OperationName, request: Message, timeout: float

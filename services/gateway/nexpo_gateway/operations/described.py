@@ -74,24 +74,34 @@ class Described:
 
 
 async def describe(client: Client, name: OperationName, limit: timedelta) -> Described:
-    """Describes the chain that the name stands for; any when it has no run id.
+    """Describes the chain that the name stands for.
 
     Raises:
-        Fault: OPERATION_NOT_FOUND: the workflow id now stands for another chain.
+        Fault: OPERATION_NOT_FOUND: the workflow id stands for another chain now, or
+            for an operation of another type.
+        RPCError: As Temporal says.
+    """
+    described = await describe_any(client, name.workflow_id, limit)
+    runs = (described.name.run_id, described.run_id)
+    if name.run_id not in runs or name.type != described.name.type:
+        raise Fault(Reason.REASON_OPERATION_NOT_FOUND, "There is no such operation.")
+    return described
+
+
+async def describe_any(client: Client, workflow_id: str, limit: timedelta) -> Described:
+    """Describes whatever operation the workflow id stands for.
+
+    Raises:
         RPCError: As Temporal says.
     """
     raw = await client.workflow_service.describe_workflow_execution(
         DescribeWorkflowExecutionRequest(
-            namespace=client.namespace,
-            execution=WorkflowExecution(workflow_id=name.workflow_id),
+            namespace=client.namespace, execution=WorkflowExecution(workflow_id=workflow_id)
         ),
         retry=True,
         timeout=limit,
     )
-    info = raw.workflow_execution_info
-    if name.run_id and name.run_id not in (info.first_run_id, info.execution.run_id):
-        raise Fault(Reason.REASON_OPERATION_NOT_FOUND, "There is no such operation.")
-    described = await from_info(client, info)
+    described = await from_info(client, raw.workflow_execution_info)
     await _merge(client, described.progress, raw.pending_activities)
     return described
 
@@ -103,7 +113,7 @@ async def from_info(client: Client, info: WorkflowExecutionInfo) -> Described:
     if progress is None or progress.unreadable:
         progress = _outline(info, progress)
     return Described(
-        name=OperationName(info.execution.workflow_id, info.first_run_id or run_id),
+        name=OperationName(info.execution.workflow_id, info.type.name, info.first_run_id or run_id),
         run_id=run_id,
         running=info.status in _RUNNING,
         progress=progress,

@@ -44,7 +44,6 @@ class _Record:
     operation: LocalOperation
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
-    updates: dict[str, asyncio.Task[Message]] = field(default_factory=dict)
 
     def show(self, snapshot: Snapshot) -> None:
         """Replaces the snapshot and wakes who watches."""
@@ -84,24 +83,16 @@ class LocalBackend:
         return Started(record.name)
 
     async def update(
-        self, rpc: Rpc, name: OperationName, request: Message, request_id: str, timeout: float
+        self, rpc: Rpc, name: OperationName, request: Message, call_id: str, timeout: float
     ) -> Message:
-        record = self._find(name)
-        update = record.updates.get(request_id)
-        if update is None:
-            if record.snapshot.done:
-                raise Fault(Reason.REASON_OPERATION_DONE, "The operation has ended.")
-            update = asyncio.create_task(record.operation.send(rpc.name, request))
-            record.updates[request_id] = update
-        return await _within(timeout, update)
-
-    async def signal(self, rpc: Rpc, name: OperationName, request: Message, timeout: float) -> None:
-        record = self._find(name)
-        if record.snapshot.done:
-            raise Fault(Reason.REASON_OPERATION_DONE, "The operation has ended.")
-        await _within(timeout, asyncio.create_task(record.operation.send(rpc.name, request)))
+        return await self._sent(rpc, name, request, timeout)
 
     async def query(
+        self, rpc: Rpc, name: OperationName, request: Message, timeout: float
+    ) -> Message:
+        return await self._sent(rpc, name, request, timeout)
+
+    async def _sent(
         self, rpc: Rpc, name: OperationName, request: Message, timeout: float
     ) -> Message:
         sent = asyncio.create_task(self._find(name).operation.send(rpc.name, request))
@@ -153,13 +144,12 @@ class LocalBackend:
         if self._running:
             _log.warning("operations are lost: they ran without Temporal", lost=len(self._running))
         for record in self._records.values():
+            # A cancel that an operation would take for its caller's, it would undo for first.
             record.operation.drop()
-        for task in list(self._running):
-            task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
 
     def _record(self, workflow: type[Operation[Any, Any]], order: Order) -> _Record:
-        name = OperationName(order.workflow_id, str(uuid.uuid4()))
+        name = OperationName(order.workflow_id, order.rpc.name, str(uuid.uuid4()))
         operation = LocalOperation(
             workflow,
             order.request,

@@ -1,4 +1,4 @@
-"""Reaches the workflow behind an operation: updates, signals, queries."""
+"""Reaches the workflow behind an operation: updates and queries."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .pollers import unanswered
 
 
 class Reaching:
-    """Sends updates, signals and queries to workflows.
+    """Sends updates and queries to workflows.
 
     Args:
         calling: Makes the calls.
@@ -35,9 +35,16 @@ class Reaching:
         self._queues = queues
 
     async def update(
-        self, rpc: Rpc, name: OperationName, request: Message, request_id: str, timeout: float
+        self, rpc: Rpc, name: OperationName, request: Message, call_id: str, timeout: float
     ) -> Message:
-        """Sends an update and waits for its answer. Raises: Fault."""
+        """Sends an update and waits for its answer.
+
+        Temporal answers a call id that it knows with what it led to. Whether it is a
+        call of its request_id is the operation's to judge: it may know another one.
+
+        Raises:
+            Fault: See OperationsBackend.
+        """
         client = self._calling.client()
         handle: WorkflowHandle[object, object] = client.get_workflow_handle(
             name.workflow_id, first_execution_run_id=name.run_id
@@ -50,7 +57,7 @@ class Reaching:
             update = await handle.start_update(
                 rpc.name,
                 request,
-                id=request_id,
+                id=call_id,
                 wait_for_stage=WorkflowUpdateStage.ACCEPTED,
                 result_type=rpc.response,
                 rpc_timeout=limit,
@@ -64,18 +71,6 @@ class Reaching:
                 return await self._calling.patient(timeout, make())
         except Exception as error:
             raise await self._meaning(client, name, error, accepted, timeout) from error
-
-    async def signal(self, rpc: Rpc, name: OperationName, request: Message, timeout: float) -> None:
-        """Sends a signal. Raises: Fault."""
-        client = self._calling.client()
-        handle = await self._current(client, name, timeout)
-        try:
-            with acting_for(name.tenant):
-                await self._calling.prompt(
-                    timeout, lambda limit: handle.signal(rpc.name, request, rpc_timeout=limit)
-                )
-        except Fault as fault:
-            raise await self._ended_or(client, name, fault) from fault
 
     async def query(
         self, rpc: Rpc, name: OperationName, request: Message, timeout: float
@@ -113,23 +108,28 @@ class Reaching:
         if _cut_off(error):
             return _done(name)
         fault = fault_from(error)
+        if fault.reason in (Reason.REASON_OPERATION_NOT_FOUND, Reason.REASON_INTERNAL):
+            return await self._looked_up(client, name, fault)
         if isinstance(error, RPCError):
-            return await self._ended_or(client, name, fault)
+            return fault
         if fault.reason == Reason.REASON_DEADLINE_EXCEEDED and not accepted:
             return await unanswered(client, self._queues[name.type], timeout)
         return fault
 
-    async def _ended_or(self, client: Client, name: OperationName, fault: Fault) -> Fault:
-        """OPERATION_DONE when that is why there is no such workflow to reach."""
-        if fault.reason != Reason.REASON_OPERATION_NOT_FOUND:
-            return fault
+    async def _looked_up(self, client: Client, name: OperationName, fault: Fault) -> Fault:
+        """What a fault means that says nothing of the operation itself.
+
+        A workflow that has ended is not found; one of another type than the name
+        claims does not know the call, which the SDK has no word for.
+        """
         try:
             described = await self._calling.prompt(
                 PROMPT, lambda limit: describe(client, name, limit)
             )
         except Fault as other:
             return other
-        return fault if described.running else _done(name)
+        unknown = fault.reason == Reason.REASON_OPERATION_NOT_FOUND
+        return _done(name) if unknown and not described.running else fault
 
 
 def _cut_off(error: BaseException) -> bool:

@@ -33,7 +33,7 @@ from nexpo_runtime.tenant import acting_for
 from ..contract import Rpc
 from .backend import Criteria, Order, Page, Snapshot, Started, ended
 from .calling import PROMPT, Calling
-from .described import Described, describe
+from .described import Described, describe, describe_any
 from .history import changes, first_input
 from .listing import list_page
 from .reaching import Reaching
@@ -86,22 +86,22 @@ class TemporalBackend:
                 )
         except WorkflowAlreadyStartedError:
             return await self._existing(client, order.workflow_id, timeout)
-        return Started(OperationName(order.workflow_id, handle.result_run_id or ""))
+        name = OperationName(order.workflow_id, order.rpc.name, handle.result_run_id or "")
+        return Started(name)
 
     async def _existing(self, client: Client, workflow_id: str, timeout: float) -> Started:
-        described = await self._described(client, OperationName(workflow_id, ""), timeout)
+        described = await self._calling.prompt(
+            timeout, lambda limit: describe_any(client, workflow_id, limit)
+        )
         earlier = await self._calling.prompt(
             timeout, lambda limit: first_input(client, described.name, limit)
         )
         return Started(described.name, existed=True, earlier=earlier)
 
     async def update(
-        self, rpc: Rpc, name: OperationName, request: Message, request_id: str, timeout: float
+        self, rpc: Rpc, name: OperationName, request: Message, call_id: str, timeout: float
     ) -> Message:
-        return await self._reaching.update(rpc, name, request, request_id, timeout)
-
-    async def signal(self, rpc: Rpc, name: OperationName, request: Message, timeout: float) -> None:
-        await self._reaching.signal(rpc, name, request, timeout)
+        return await self._reaching.update(rpc, name, request, call_id, timeout)
 
     async def query(
         self, rpc: Rpc, name: OperationName, request: Message, timeout: float

@@ -111,6 +111,7 @@ class OnboardUser(Operation[OnboardUserRequest, OnboardUserResponse]):
     def validate_verify_email(self, request: VerifyEmailRequest) -> None:
         self.verification.check_open()
         self.verification.check_unlocked()
+        self.verification.check_token(request.token)
 
     async def resend_verification(
         self, request: ResendVerificationRequest

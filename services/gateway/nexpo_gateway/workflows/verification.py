@@ -54,19 +54,22 @@ class Verification:
         if self._wrong >= WRONG_TOKENS:
             raise Fault(Reason.REASON_VERIFICATION_LOCKED, "Too many wrong tokens.")
 
+    def check_token(self, digest: str) -> None:
+        """Raises: Fault: VERIFICATION_NOT_READY: the token may count once a mail was sent."""
+        if self.sending and not self._knows(digest):
+            # A mail may be read before its sending was reported: its token is not known yet.
+            raise _not_ready("A verification e-mail is being sent.")
+
     def check_resend(self) -> None:
         """Raises: Fault: RESEND_LIMIT when no more mails can be asked for."""
         if self.resends_asked >= RESENDS:
             raise Fault(Reason.REASON_RESEND_LIMIT, f"At most {RESENDS} e-mails can be asked for.")
 
     def verify(self, digest: str) -> None:
-        """Compares; counts a wrong token. Raises: Fault: TOKEN_WRONG, VERIFICATION_NOT_READY."""
+        """Compares; counts a wrong token. Raises: Fault: TOKEN_WRONG."""
         self.check_open()
         self.check_unlocked()
-        if not any(hmac.compare_digest(digest, known) for known in self._digests):
-            if self.sending:
-                # A mail may be read before its sending was reported: its token is not known yet.
-                raise _not_ready("A verification e-mail is being sent.")
+        if not self._knows(digest):
             self._wrong += 1
             left = WRONG_TOKENS - self._wrong
             raise Fault(
@@ -76,6 +79,9 @@ class Verification:
             )
         self.done = True
         self._verified()
+
+    def _knows(self, digest: str) -> bool:
+        return any(hmac.compare_digest(digest, known) for known in self._digests)
 
     def resend(self) -> int:
         """Asks for another mail and unlocks; how many more there are."""

@@ -1,4 +1,4 @@
-"""The workflow behind SendParcel."""
+"""The workflows behind SendParcel, ReturnParcel and KeepParcel."""
 
 from __future__ import annotations
 
@@ -27,17 +27,23 @@ def _handler(kind: str, rpc: str) -> Handler:
     )
 
 
-CONTRACT: WorkflowContract[Any] = WorkflowContract(
-    name=f"{PACKAGE}.SendParcel",
-    queue="nexpo-gateway",
-    request=registry.message_class(f"{PACKAGE}.SendParcelRequest"),
-    response=registry.message_class(f"{PACKAGE}.SendParcelResponse"),
-    deadline=timedelta(minutes=10),
-    handlers=(
-        _handler("update", "SignParcel"),
-        _handler("signal", "NudgeParcel"),
-        _handler("query", "AskParcel"),
-    ),
+def _contract(rpc: str, *handlers: Handler) -> WorkflowContract[Any]:
+    return WorkflowContract(
+        name=f"{PACKAGE}.{rpc}",
+        queue="nexpo-gateway",
+        request=registry.message_class(f"{PACKAGE}.SendParcelRequest"),
+        response=registry.message_class(f"{PACKAGE}.SendParcelResponse"),
+        deadline=timedelta(minutes=10),
+        handlers=handlers,
+    )
+
+
+CONTRACT = _contract(
+    "SendParcel",
+    _handler("update", "SignParcel"),
+    _handler("update", "WeighParcel"),
+    _handler("signal", "NudgeParcel"),
+    _handler("query", "AskParcel"),
 )
 
 
@@ -72,19 +78,19 @@ class Packing:
         return message("PackResponse")
 
 
-@operation(CONTRACT)
-class SendParcel(Operation[Any, Any]):
+class _Parcel(Operation[Any, Any]):
     """Does what the request's `plan` says."""
 
     def begin(self, request: Any) -> None:
         self.signed_by = ""
         self.nudges = 0
+        self.weighed = 0
 
     async def execute(self, request: Any) -> Any:
         async with self.saga() as saga:
             pack = PACK(message("PackRequest", plan=request.plan))
             unpack = PACK(message("PackRequest", plan="stubborn"))
-            undo = unpack if request.plan == "blocked" else None
+            undo = unpack if request.plan.startswith("blocked") else None
             await saga.step("pack", do=pack, undo=undo, target="depot")
             return await self._deliver(request)
 
@@ -100,7 +106,7 @@ class SendParcel(Operation[Any, Any]):
             raise KeyError("internal-secret")
         if request.plan == "pivot":
             self.pivot()
-        if request.plan in ("wait", "pivot"):
+        if request.plan in ("wait", "pivot", "blocked once cancelled"):
             self.waiting("Waiting for the signature.")
             await flow.until(lambda: bool(self.signed_by))
             self.running()
@@ -112,6 +118,21 @@ class SendParcel(Operation[Any, Any]):
             nudges=self.nudges,
         )
 
+
+@operation(_contract("ReturnParcel"))
+class ReturnParcel(_Parcel):
+    """Nothing reaches it."""
+
+
+@operation(_contract("KeepParcel"))
+class KeepParcel(_Parcel):
+    """One a depot."""
+
+
+@operation(CONTRACT)
+class SendParcel(_Parcel):
+    """Can be signed for, weighed, nudged and asked about."""
+
     async def sign_parcel(self, request: Any) -> Any:
         self.signed_by = request.token
         return message("SignParcelResponse", token=request.token)
@@ -120,8 +141,33 @@ class SendParcel(Operation[Any, Any]):
         if not request.token:
             raise Fault(Reason.REASON_TOKEN_WRONG, "Nothing was signed.")
 
+    async def weigh_parcel(self, request: Any) -> Any:
+        self.weighed = times = self.weighed + 1
+        if request.how == "hold":
+            await flow.until(lambda: self.nudges > 0)
+        if request.how == "fail":
+            raise Fault(
+                Reason.REASON_TOKEN_WRONG,
+                "The scales are broken.",
+                fields=[FieldViolation("how", "breaks them")],
+                metadata={"times": str(times)},
+            )
+        return message("WeighParcelResponse", times=times)
+
+    def validate_weigh_parcel(self, request: Any) -> None:
+        if request.how == "refuse" and not self.nudges:
+            raise Fault(Reason.REASON_VERIFICATION_NOT_READY, "The scales are not ready.")
+
     async def nudge_parcel(self, request: Any) -> None:
         self.nudges = self.nudges + 1
+        if request.note == "hold":
+            await flow.until(lambda: bool(self.signed_by))
+        if request.note == "fail":
+            raise Fault(Reason.REASON_TOKEN_WRONG, "Nobody hears this.")
+
+    def validate_nudge_parcel(self, request: Any) -> None:
+        if request.note == "refuse":
+            raise Fault(Reason.REASON_TOKEN_WRONG, "It cannot be nudged.")
 
     def ask_parcel(self, request: Any) -> Any:
-        return message("AskParcelResponse", nudges=self.nudges)
+        return message("AskParcelResponse", nudges=self.nudges, weighed=self.weighed)

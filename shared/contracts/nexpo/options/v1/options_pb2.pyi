@@ -209,8 +209,10 @@ class StartRule(_message.Message):
     SLA_FIELD_NUMBER: _builtins.int
     NEEDS_TEMPORAL_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Template of the last part of the workflow id, over fields of the request:
-    "{request_id}". One id stands for one intent.
+    """What tells one call from another, a template over fields of the request.
+    "{request_id}": the key names one call of all that the tenant makes. Or
+    fields that name a resource, such as "{invoice_id}": then there is one
+    operation of this RPC for it. One or the other, never both.
     """
     queue: _builtins.str
     """Task queue of the workflow."""
@@ -283,7 +285,9 @@ Global___UpdateRule: _TypeAlias = UpdateRule  # noqa: Y015
 
 @_typing.final
 class SignalRule(_message.Message):
-    """Reaches the operation that the request's field `operation` names."""
+    """Reaches the operation that the request's field `operation` names. Answered
+    once the operation has accepted the call, before its handler has run.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -75,7 +75,7 @@ UpdateUserContract: Final = WorkflowContract[UpdateUserWorkflow](
     request=users_pb2.UpdateUserRequest,
     response=users_pb2.User,
     deadline=timedelta(seconds=300),
-    id="{user_id}/{request_id}",
+    id="{request_id}",
 )
 """Changes a user in every store; undone in all when one fails."""
 
@@ -95,7 +95,7 @@ DeleteUserContract: Final = WorkflowContract[DeleteUserWorkflow](
     request=users_pb2.DeleteUserRequest,
     response=users_pb2.DeleteUserResponse,
     deadline=timedelta(seconds=300),
-    id="{user_id}/{request_id}",
+    id="{request_id}",
 )
 """Deletes a user, the profile and the home, everywhere."""
 
@@ -118,7 +118,7 @@ RepairUserContract: Final = WorkflowContract[RepairUserWorkflow](
     request=users_pb2.RepairUserRequest,
     response=users_pb2.RepairUserResponse,
     deadline=timedelta(seconds=300),
-    id="{user_id}/{request_id}",
+    id="{request_id}",
 )
 """Makes every store's copy of a user what the authority has, and decides in
 which stores the user lives: after a store was off, lost data or was written
