@@ -20,10 +20,10 @@ from nexpo_db_worker.reads.page_token import PageTokens
 from nexpo_db_worker.stores import UserStore
 from nexpo_runtime import activity
 from nexpo_runtime.errors import Fault, reason_name, reason_value
+from nexpo_runtime.page_size import PageSize
 from nexpo_runtime.tenant import Signer
 
-_DEFAULT_PAGE = 50
-_LARGEST_PAGE = 500
+_PAGES = PageSize(largest=500)
 # Less than the call may take, so that one slow store does not cost the others' answers.
 _STORE_S = 4.0
 
@@ -61,7 +61,7 @@ class UserReads(UserServiceReads):
     async def list_users(self, request: ListUsersRequest) -> ListUsersResponse:
         """A page of the tenant's users, oldest first. Raises: Fault: INVALID_PAGE_TOKEN."""
         tenant = activity.current().tenant
-        size = min(request.page_size or _DEFAULT_PAGE, _LARGEST_PAGE)
+        size = _PAGES.of(request.page_size)
         after = self._tokens.read(tenant, request.page_token) if request.page_token else None
         # One more than asked tells whether there is another page.
         found = await self._providers.authority.page(tenant, after, size + 1)
