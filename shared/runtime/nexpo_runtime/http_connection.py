@@ -19,6 +19,7 @@ MOST_OF_A_HEAD = 32 * 1024
 HEAD_SECONDS = 10.0
 """What a head may take, from the connection's or the head's first byte to its last."""
 
+_LINGER_SECONDS = 2.0
 _READ_BYTES = 16 * 1024
 _NOTHING = bytearray()
 
@@ -33,6 +34,7 @@ class Connection(H11Protocol, asyncio.BufferedProtocol):
     malformed: Callable[[int], tuple[str, bytes]]
     _head_timer: asyncio.TimerHandle | None = None
     _buffer = _NOTHING
+    _refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn
         """Begins to wait for a head."""
@@ -51,6 +53,8 @@ class Connection(H11Protocol, asyncio.BufferedProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Takes what came, and times a head that is not complete."""
+        if self._refused:
+            return
         super().data_received(data)
         if self._serving():
             self._stop_timer()
@@ -96,7 +100,11 @@ class Connection(H11Protocol, asyncio.BufferedProtocol):
             h11.EndOfMessage(),
         ):
             self.transport.write(self.conn.send(event) or b"")
-        self.transport.close()
+        # Closed at once, it would be reset when the client still sends, with the answer unread.
+        self._refused = True
+        self.transport.write_eof()
+        self._stop_timer()
+        self._head_timer = self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
 
     def _status(self) -> int:
         """The status that the parser found fit for its refusal."""

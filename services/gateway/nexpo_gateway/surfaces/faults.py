@@ -15,13 +15,13 @@ UNKNOWN = "unknown"
 """What is logged for a method that does not exist: its name is the caller's to choose."""
 
 # gRPC carries an error in its trailers, of which clients take 8 KiB: as base64, beside the
-# message once more, percent-encoded. Half of that is left for what else is there.
-_MOST_BYTES = 3000
+# message once more, percent-encoded. Some of that is left for what else is there.
+_ROOM_FOR_METADATA = 1100
+_ROOM_FOR_FIELDS = 2400
 _LONGEST_MESSAGE = 400
 _LONGEST_FIELD = 160
 _LONGEST_DESCRIPTION = 320
 _LONGEST_METADATA = 512
-_MOST_METADATA = 8
 
 _log = logs.get(__name__)
 
@@ -51,28 +51,41 @@ def bounded(fault: Fault) -> Fault:
     Its reason always stays. Of its violations the first twenty do at most, as many
     as have room; how many more there were is in its metadata.
     """
-    left = _MOST_BYTES
+    room = _Room(_ROOM_FOR_METADATA)
+    message = _cut(fault.message, _LONGEST_MESSAGE)
+    metadata: dict[str, str] = {}
+    for name, value in fault.metadata.items():
+        value = _cut(value, _LONGEST_METADATA)
+        if room.has(name, value):
+            metadata[name] = value
+    room = _Room(_ROOM_FOR_FIELDS)
     shown: list[FieldViolation] = []
     for violation in fault.fields[:MOST_VIOLATIONS]:
-        cut = FieldViolation(
-            _cut(violation.field, _LONGEST_FIELD),
-            _cut(violation.description, _LONGEST_DESCRIPTION),
-        )
-        left -= len(cut.field.encode()) + len(cut.description.encode())
-        if left < 0:
+        field = _cut(violation.field, _LONGEST_FIELD)
+        description = _cut(violation.description, _LONGEST_DESCRIPTION)
+        if not room.has(field, description):
             break
-        shown.append(cut)
-    metadata = {
-        _cut(name, _LONGEST_METADATA): _cut(value, _LONGEST_METADATA)
-        for name, value in list(fault.metadata.items())[:_MOST_METADATA]
-    }
+        shown.append(FieldViolation(field, description))
     omitted = len(fault.fields) - len(shown)
     if omitted:
         before = metadata.get(OMITTED, "0")
         metadata[OMITTED] = str(omitted + (int(before) if before.isdecimal() else 0))
-    return replace(
-        fault, message=_cut(fault.message, _LONGEST_MESSAGE), fields=shown, metadata=metadata
-    )
+    return replace(fault, message=message, fields=shown, metadata=metadata)
+
+
+class _Room:
+    """What is left of so many bytes."""
+
+    def __init__(self, bytes_left: int) -> None:
+        self._left = bytes_left
+
+    def has(self, *texts: str) -> bool:
+        """Takes the room for all of the texts, if there is so much."""
+        size = sum(len(text.encode("utf-8", "backslashreplace")) for text in texts)
+        if size > self._left:
+            return False
+        self._left -= size
+        return True
 
 
 def _cut(text: str, most: int) -> str:

@@ -51,6 +51,8 @@ _WELL_KNOWN = {
     "google.protobuf.Any": 'must be an object with a known "@type"',
     "google.protobuf.Empty": "must be an empty object",
 }
+# What json_format raises for a value; OverflowError for a whole number that no double holds.
+_UNFIT = (json_format.ParseError, ValueError, TypeError, AttributeError, OverflowError)
 _OF_ANY_TEXT = (
     "google.protobuf.Value",
     "google.protobuf.StringValue",
@@ -101,7 +103,7 @@ def to_message(data: Json, message: type[Message]) -> Message:
         raise invalid(itertools.chain([first], mistakes))
     try:
         return json_format.ParseDict(data, message())
-    except (json_format.ParseError, ValueError, TypeError, RecursionError):
+    except _UNFIT:
         # What the walk has missed; its text is json_format's own, so it stays here.
         raise _not_json("a value does not fit its field") from None
 
@@ -245,7 +247,7 @@ def _parses(value: Any, full_name: str) -> bool:
     message: Message = registry.message_class(full_name)()
     try:
         json_format.ParseDict(value, message)
-    except (json_format.ParseError, ValueError, TypeError, AttributeError, RecursionError):
+    except _UNFIT:
         return False
     return True
 
