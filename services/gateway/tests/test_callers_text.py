@@ -126,7 +126,7 @@ async def test_of_many_violations_twenty_are_listed_and_the_rest_is_counted(
         email="a@b.example",
         display_name="a",
         password="long-enough",
-        stores=list(range(10, 10 + count)),
+        stores=range(10, 10 + count),  # type: ignore[arg-type]  # no store has these numbers
     )
     with pytest.raises(Refused) as over_grpc:
         await gateway.call(USERS + "OnboardUser", request, longrunning.Operation)
@@ -144,6 +144,13 @@ async def test_of_many_violations_twenty_are_listed_and_the_rest_is_counted(
     for text in (problem["detail"], over_grpc.value.message):
         assert text.startswith(f"{count + 1} problems in the request: ")
         assert f"{count + 1 - 20} of them are not listed" in text
+
+
+async def test_of_a_large_request_only_the_first_violation_is_looked_for(gateway: Gateway) -> None:
+    body = {"stores": [99] * 1001}
+    problem = (await gateway.http("POST", "/v1/users:onboard", body)).json
+    assert len(problem["errors"]) == 1
+    assert problem["detail"].startswith("One problem in the request: ")
 
 
 async def test_mistakes_in_json_are_counted_alike(gateway: Gateway) -> None:

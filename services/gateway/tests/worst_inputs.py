@@ -52,7 +52,8 @@ class Grpc:
 
 def full(begin: str, piece: Callable[[int], str], end: str, room: int = MESSAGE_LIMIT) -> bytes:
     """As many pieces, separated by commas, as the limit has room for."""
-    left, pieces = room - len(begin) - len(end), []
+    left = room - len(begin) - len(end)
+    pieces: list[str] = []
     for number in count():
         text = piece(number)
         left -= len(text) + 1
@@ -84,6 +85,7 @@ ACUTES = "\u0315\u0300"
 HTTP = [
     Http("one name again and again", body=full("{", lambda n: '"a":1', "}")),
     Http("one name again, last", body=some("{", lambda n: f'"{n % 4000}":1', "}")),
+    Http("the last name twice", body=some("{", lambda n: f'"{min(n, 4989)}":1', "}")),
     Http("unknown names, many", body=full("{", lambda n: f'"n{n}":1', "}")),
     Http("unknown names, long", body=some("{", lambda n: f'"{n:0190}":1', "}")),
     Http("attributes, many", body=_in_attributes(full, lambda n: f'"{n}":1')),

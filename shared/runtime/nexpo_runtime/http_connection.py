@@ -74,9 +74,11 @@ class Connection(H11Protocol, asyncio.BufferedProtocol):
         super().connection_lost(exc)
 
     def on_response_complete(self) -> None:
-        """Begins the idle time; no head is awaited until its first byte."""
+        """Begins the idle time; a head is awaited from its first byte, which may be there."""
         self._stop_timer()
         super().on_response_complete()
+        if not self._serving() and self.conn.trailing_data[0]:
+            self._await_head()
 
     def send_400_response(self, msg: str) -> None:
         """Answers what is no HTTP request and ends the connection."""
