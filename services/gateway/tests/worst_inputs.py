@@ -126,6 +126,8 @@ HTTP = [
         '{"stops":[', lambda n: f'{{"street":"{n:0200}"}}', "]}", 2400)),
     Http("an address's name of dots", VERIFY, fill('{"token":"', ".", '"}')),
     Http("the largest note", SEND, fill('{"note":"', "é", '"}'), accepted=True),
+    Http("chunks of one byte", SEND, b"1\r\n \r\n" * 40_000 + b"2\r\n{}\r\n0\r\n\r\n",
+         {"transfer-encoding": "chunked"}, accepted=True),
     Http("a form of fields", ("POST", "/verify"), fill("", "a=b&")),
     Http("a GET with a body", ("GET", "/v1/operations"), fill("", "{}")),
     Http("many headers", headers={f"a{n}": "" for n in range(HEAD // 9)}),

@@ -29,7 +29,7 @@ async def length(request: Request) -> Response:
 
 @contextlib.asynccontextmanager
 async def connected(
-    **options: float,
+    keep_alive: float = 5,
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """A connection to a server that says hello."""
     routes = [
@@ -37,7 +37,7 @@ async def connected(
         Route("/unread", hello, methods=["POST"]),
         Route("/length", length, methods=["POST"]),
     ]
-    server = HttpServer(Starlette(routes=routes), ["127.0.0.1:0"], **options)
+    server = HttpServer(Starlette(routes=routes), ["127.0.0.1:0"], keep_alive=keep_alive)
     await server.start()
     reader, writer = await asyncio.open_connection("127.0.0.1", server.ports[0])
     try:
