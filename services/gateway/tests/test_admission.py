@@ -119,6 +119,20 @@ async def test_a_refusal_comes_before_the_body_and_ends_the_connection(
         writer.close()
 
 
+async def test_an_answer_is_not_lost_when_the_client_still_sends(limited: Any) -> None:
+    async with limited() as gateway:
+        reader, writer = await begun(
+            gateway, "/v1/parcels:send", "guess", "content-length: 3000000"
+        )
+        writer.write(b"x" * 3_000_000)
+        async with asyncio.timeout(5):
+            await writer.drain()
+            # A connection that is reset takes the answer with it.
+            answer = await read_answer(reader)
+        assert answer.json["reason"] == "UNAUTHENTICATED"
+        writer.close()
+
+
 async def begun(
     gateway: Gateway, target: str, key: str, *headers: str
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -146,6 +146,15 @@ async def test_of_many_violations_twenty_are_listed_and_the_rest_is_counted(
         assert f"{count + 1 - 20} of them are not listed" in text
 
 
+async def test_long_names_of_the_caller_do_not_cost_an_error_its_reason(gateway: Gateway) -> None:
+    places = {f"{number:01000}": {"street": "x" * 11} for number in range(19)}
+    with pytest.raises(Refused) as refused:
+        await gateway.parcel("FindParcels", places=places)
+    assert refused.value.reason == "INVALID_ARGUMENT"
+    assert refused.value.fields[0].startswith('places["000')
+    assert len(refused.value.raw) < 16_000
+
+
 async def test_of_a_large_request_only_the_first_violation_is_looked_for(gateway: Gateway) -> None:
     body = {"stores": [99] * 1001}
     problem = (await gateway.http("POST", "/v1/users:onboard", body)).json

@@ -6,14 +6,15 @@ import time
 
 import pytest
 
-from nexpo.users.v1.users_pb2 import OnboardUserRequest
+from nexpo.users.v1.users_pb2 import OnboardUserRequest, UpdateUserRequest
 from nexpo_gateway.surfaces.json_requests import read_json, to_message
 from nexpo_gateway.surfaces.json_shape import shape_of
 from nexpo_runtime.errors import Fault
 
-from .worst_inputs import HTTP, Http
+from .worst_inputs import HTTP, ONBOARD, UPDATE, Http
 
-BODIES = [worst for worst in HTTP if worst.body and worst.method[1] == "/v1/users:onboard"]
+REQUESTS = {ONBOARD: OnboardUserRequest, UPDATE: UpdateUserRequest}
+BODIES = [worst for worst in HTTP if worst.body and worst.method in REQUESTS]
 LONGEST = 0.25
 
 
@@ -24,7 +25,7 @@ def test_the_worst_json_is_read_or_refused_in_little_time(worst: Http) -> None:
     try:
         data = read_json(worst.body)
         if isinstance(data, dict):
-            to_message(data, OnboardUserRequest)
+            to_message(data, REQUESTS[worst.method])
     except Fault:
         pass
     assert time.thread_time() - began < LONGEST
