@@ -28,7 +28,8 @@ WORK = ROOT / "build" / "bench"
 
 # A benchmark is one credential and one address; the limits are measured by nobody here.
 NO_LIMITS = dict.fromkeys(
-    ("RATE_LIMIT", "RATE_BURST", "PUBLIC_RATE_LIMIT", "PUBLIC_RATE_BURST"), "1000000"
+    [f"{who}RATE_{what}" for who in ("ADDRESS_", "", "PUBLIC_") for what in ("LIMIT", "BURST")],
+    "1000000",
 )
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")
 

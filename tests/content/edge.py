@@ -19,7 +19,7 @@ from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_gateway.calls import CallContext, Caller
 from nexpo_gateway.contract import Contract, Rpc
 from nexpo_gateway.dispatch import Dispatcher
-from nexpo_gateway.limits import RateLimit
+from nexpo_gateway.limits import Limits, RateLimit
 from nexpo_gateway.operations.backend import Criteria, Order, Page, Snapshot, Started
 from nexpo_gateway.operations.listing import visibility_query
 from nexpo_gateway.operations.pages import PageTokens
@@ -140,8 +140,7 @@ class Edge:
         dispatcher = Dispatcher(
             CONTRACT,
             authenticators=[_Everybody()],
-            credentials=RateLimit(1e9, 10**9),
-            addresses=RateLimit(1e9, 10**9),
+            limits=Limits(*(RateLimit(1e9, 10**9) for _ in range(4))),
             protection=cast(Protection, _Unprotected()),
             backend=behind,
             operations=operations,
@@ -158,12 +157,16 @@ class Edge:
         self.behind.accepted = None
         context = CallContext({}, "127.0.0.1")
         answer: Any = None
+
+        async def received() -> Message:
+            return read()
+
         try:
             if rpc.streams:
-                answers = self.dispatcher.stream(rpc, context, read)
+                answers = self.dispatcher.stream(rpc, context, received)
                 answer = [answer async for answer in answers][-1]
             else:
-                answer = await self.dispatcher.call(rpc, context, read)
+                answer = await self.dispatcher.call(rpc, context, received)
         except Fault as fault:
             return fault
         return self.behind.accepted or cast(Message, answer)

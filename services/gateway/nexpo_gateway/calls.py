@@ -9,7 +9,12 @@ from dataclasses import dataclass, field
 
 from google.protobuf.duration_pb2 import Duration
 
-_WAIT = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?(\d{1,6})"?(?=\s*(?:$|[,;]))', re.IGNORECASE)
+LONGEST_WAIT = 300.0
+"""Seconds that one call waits for an operation at most, however it asks."""
+
+_WAIT = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})"?(?=\s*(?:$|[,;]))', re.IGNORECASE)
+# Printable ASCII: what both HTTP/1.1 and gRPC carry as it is.
+_HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,256}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +69,23 @@ class CallContext:
 
     @property
     def wait(self) -> float | None:
-        """Seconds that the caller asks to wait for the operation (RFC 7240), if so."""
+        """Seconds that the call may wait for the operation when it asks to (RFC 7240).
+
+        What was asked, but no longer than any call may wait or the caller does.
+        """
         match = _WAIT.search(self.headers.get("prefer", ""))
-        return float(match.group(1)) if match else None
+        return self.limit(min(float(match.group(1)), LONGEST_WAIT)) if match else None
+
+    def tell(self, name: str, value: str) -> None:
+        """Adds a trailer.
+
+        Raises:
+            ValueError: The value is none that a header may have. Text of a caller is
+                checked before it comes here.
+        """
+        if not _HEADER_VALUE.fullmatch(value):
+            raise ValueError(f"not a header's value: {name}")
+        self.trailers[name] = value
 
 
 def seconds(duration: Duration) -> float:

@@ -12,7 +12,7 @@ import functools
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+from itertools import chain
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -34,9 +34,6 @@ LIMITS = options_pb2.DESCRIPTOR.GetOptions().Extensions[options_pb2.content_limi
 TOO_DEEP = f"has more than {LIMITS.struct_levels} objects and lists in each other"
 TOO_LARGE_NUMBER = f"must be a number between plus and minus {LIMITS.largest_whole_number}"
 NOT_FINITE = "must be a finite number"
-
-MOST_VIOLATIONS = 20
-"""More would only repeat what the first ones say; a walk ends there."""
 
 # No JSON is longer than so many times its message: the name of an enum's value or of a field
 # of one byte. Below a limit's share of it nothing is measured.
@@ -67,9 +64,9 @@ def check_content(request: Message, max_bytes: int) -> None:
     size = request.ByteSize()
     if size > max_bytes:
         raise too_large(request, size, max_bytes)
-    violations = list(islice(_message(request, "", 1), MOST_VIOLATIONS))
-    if violations:
-        raise invalid(violations)
+    violations = _message(request, "", 1)
+    if (first := next(violations, None)) is not None:
+        raise invalid(chain([first], violations))
     if size * _JSON_FACTOR > max_bytes:
         size = json_bytes(request)
         if size > max_bytes:

@@ -1,6 +1,9 @@
 """The dispatcher: what every call goes through, whatever its surface.
 
-authenticate -> authorise -> read -> validate -> rate limit -> act by the rule.
+limit -> authenticate -> limit -> authorise -> read -> validate -> act by the rule.
+
+What comes before reading costs the same for every call, however large it is; so
+nobody gets more of the gateway than the limits say, whatever they send.
 """
 
 from __future__ import annotations
@@ -8,7 +11,7 @@ from __future__ import annotations
 import functools
 import inspect
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from google.protobuf.message import Message
@@ -24,15 +27,15 @@ from .calls import CallContext, Caller
 from .content import check_content
 from .contract import Contract, Rpc
 from .idempotency import call_content, require_same, settle_request_id, workflow_id
-from .limits import RateLimit
+from .limits import Limits, network
 from .operations.backend import OperationsBackend, Order, Snapshot
 from .operations.service import NativeCall, OperationMethods, named
 from .protection import Protection
 from .spelling import normalise
 from .validation import check, invalid
 
-Read = Callable[[], Message]
-"""Makes the request's message. Raises: Fault: it cannot be read."""
+Read = Callable[[], Awaitable[Message]]
+"""Receives the request and makes its message. Raises: Fault: it cannot be read."""
 
 # Less time than this is over before the answer could be back.
 _SHORTEST = 0.02
@@ -56,8 +59,7 @@ class Dispatcher:
         contract: Contract,
         *,
         authenticators: Sequence[Authenticator],
-        credentials: RateLimit,
-        addresses: RateLimit,
+        limits: Limits,
         protection: Protection,
         backend: OperationsBackend,
         operations: OperationMethods,
@@ -69,8 +71,7 @@ class Dispatcher:
         Args:
             contract: What there is to call.
             authenticators: Who may say who asks, in order.
-            credentials: Limits the calls of one credential.
-            addresses: Limits public calls from one address.
+            limits: How often who may call.
             protection: Protects sensitive fields.
             backend: Runs operations.
             operations: Waits for operations.
@@ -82,8 +83,7 @@ class Dispatcher:
         """
         self.contract = contract
         self._authenticators = authenticators
-        self._credentials = credentials
-        self._addresses = addresses
+        self._limits = limits
         self._protection = protection
         self._backend = backend
         self._operations = operations
@@ -95,9 +95,17 @@ class Dispatcher:
         """Ends the calls that could go on for long, at the beginning of a shutdown."""
         self._operations.close()
 
+    def arrived(self, context: CallContext) -> None:
+        """Counts a call, before anything else is done for it: also one of no method.
+
+        Raises:
+            Fault: RATE_LIMITED: its address calls too often.
+        """
+        self._limits.arrivals.take(network(context.peer))
+
     async def call(self, rpc: Rpc, context: CallContext, read: Read) -> Message:
         """Makes a call that has one answer. Raises: Fault."""
-        caller, request = self._admit(rpc, context, read)
+        caller, request = await self._admit(rpc, context, read)
         match rpc.kind:
             case "start":
                 return await self._start(rpc, request, _known(caller), context)
@@ -116,35 +124,45 @@ class Dispatcher:
         self, rpc: Rpc, context: CallContext, read: Read
     ) -> AsyncGenerator[Message, None]:
         """Makes a call that is answered by a stream. Raises: Fault."""
-        caller, request = self._admit(rpc, context, read)
+        caller, request = await self._admit(rpc, context, read)
         async for answer in self._native(rpc)(request, NativeCall(_known(caller), context)):
             yield answer
 
-    def _admit(self, rpc: Rpc, context: CallContext, read: Read) -> tuple[Caller | None, Message]:
-        caller: Caller | None = None
-        if not rpc.public:
-            caller = identify(self._authenticators, context.headers)
-            if not caller.may(rpc.permission):
-                raise Fault(
-                    Reason.REASON_PERMISSION_DENIED,
-                    f"The call needs the permission '{rpc.permission}'.",
-                    metadata={"permission": rpc.permission},
-                )
+    async def _admit(
+        self, rpc: Rpc, context: CallContext, read: Read
+    ) -> tuple[Caller | None, Message]:
+        caller = self._counted(rpc, context)
+        if caller is not None and not caller.may(rpc.permission):
+            raise Fault(
+                Reason.REASON_PERMISSION_DENIED,
+                f"The call needs the permission '{rpc.permission}'.",
+                metadata={"permission": rpc.permission},
+            )
         if context.remaining < _SHORTEST:
             raise Fault(
                 Reason.REASON_DEADLINE_TOO_SHORT, "The deadline leaves no time for the call."
             )
-        request = read()
+        request = await read()
         settle_request_id(rpc, request, context)
         # First, because whatever comes behind relies on it.
         check_content(request, rpc.max_request_bytes)
         normalise(request)
         check(request)
-        if caller is None:
-            self._addresses.take(context.peer)
-        else:
-            self._credentials.take(f"{caller.tenant}/{caller.name}")
         return caller, request
+
+    def _counted(self, rpc: Rpc, context: CallContext) -> Caller | None:
+        """Who asks, None for a public call, having counted it against who does."""
+        address = network(context.peer)
+        if rpc.public:
+            self._limits.public.take(address)
+            return None
+        try:
+            caller = identify(self._authenticators, context.headers)
+        except Fault:
+            self._limits.refusals.take(address)
+            raise
+        self._limits.credentials.take(f"{caller.tenant}/{caller.name}")
+        return caller
 
     async def _start(
         self, rpc: Rpc, request: Message, caller: Caller, context: CallContext
@@ -165,8 +183,8 @@ class Dispatcher:
             require_same(rpc, request, started.earlier, started.name.type)
         wait = context.wait
         if wait is not None:
-            context.trailers["preference-applied"] = f"wait={wait:.0f}"
-            waited = await self._operations.wait(started.name, context.limit(wait))
+            context.tell("preference-applied", f"wait={int(wait)}")
+            waited = await self._operations.wait(started.name, wait)
             return waited.operation
         if started.existed:
             timeout = _timeout(rpc, context)

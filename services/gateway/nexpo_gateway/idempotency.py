@@ -19,6 +19,8 @@ from .validation import invalid
 _PLACEHOLDER = re.compile(r"\{([\w.]+)\}")
 _IDEMPOTENCY_KEY = "idempotency-key"
 _REQUEST_ID = "request_id"
+_KEY = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_KEY_RULE = "must be 1 to 64 of letters, digits, '.', '_' and '-'"
 _KEYED = f"{{{_REQUEST_ID}}}"
 
 
@@ -28,7 +30,7 @@ def settle_request_id(rpc: Rpc, request: Message, context: CallContext) -> str:
     Sets the field, and tells the caller by a trailer.
 
     Raises:
-        Fault: INVALID_ARGUMENT: header and field differ.
+        Fault: INVALID_ARGUMENT: header and field differ, or it cannot be a key.
     """
     if _REQUEST_ID not in rpc.fields:
         return ""
@@ -38,8 +40,11 @@ def settle_request_id(rpc: Rpc, request: Message, context: CallContext) -> str:
     if given and key and given != key:
         raise invalid([FieldViolation(_REQUEST_ID, f"differs from the header {_IDEMPOTENCY_KEY}")])
     settled = given or key or str(uuid.uuid4())
+    # Whatever the contract says of the field: it becomes a header and an id on Temporal.
+    if not _KEY.fullmatch(settled):
+        raise invalid([FieldViolation(_REQUEST_ID, _KEY_RULE)])
     setattr(request, _REQUEST_ID, settled)
-    context.trailers["nexpo-request-id"] = settled
+    context.tell("nexpo-request-id", settled)
     return settled
 
 

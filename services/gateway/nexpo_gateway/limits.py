@@ -1,14 +1,26 @@
-"""Rate limits: a token bucket per credential, or per address where there is none."""
+"""Rate limits: token buckets, and which of them a call meets.
+
+A call costs its token before anything of it is read: an unknown key and a body
+that cannot be read are as dear as a good call.
+"""
 
 from __future__ import annotations
 
+import functools
+import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_runtime.errors import Fault
+
+from .settings import GatewaySettings
+
+# What one customer of a provider gets: whoever has it has all its addresses.
+_IPV6_PREFIX = 64
 
 
 class RateLimit:
@@ -44,3 +56,44 @@ class RateLimit:
         if not allowed:
             wait = timedelta(seconds=(1 - tokens) / self._rate)
             raise Fault(Reason.REASON_RATE_LIMITED, "Too many calls.", retry_after=wait)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of a gateway, in the order in which a call meets them.
+
+    Attributes:
+        arrivals: Every call of one address, before its credential is looked at.
+        refusals: Calls of one address whose credential nobody issued: what guessing costs.
+        public: Public calls of one address.
+        credentials: Calls of one credential.
+    """
+
+    arrivals: RateLimit
+    refusals: RateLimit
+    public: RateLimit
+    credentials: RateLimit
+
+    @classmethod
+    def of(cls, settings: GatewaySettings) -> Limits:
+        """As the settings say."""
+        return cls(
+            arrivals=RateLimit(settings.address_rate_limit, settings.address_rate_burst),
+            refusals=RateLimit(settings.public_rate_limit, settings.public_rate_burst),
+            public=RateLimit(settings.public_rate_limit, settings.public_rate_burst),
+            credentials=RateLimit(settings.rate_limit, settings.rate_burst),
+        )
+
+
+@functools.lru_cache(maxsize=1024)
+def network(address: str) -> str:
+    """What an address is counted by: itself, or its IPv6 network."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if parsed.version == 4:
+        return address
+    if parsed.ipv4_mapped:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, _IPV6_PREFIX), strict=False))

@@ -25,7 +25,7 @@ from .auth import ApiKeys, make_development_key
 from .contract import Contract
 from .dispatch import Dispatcher
 from .engines import QUEUE, running_engine
-from .limits import RateLimit
+from .limits import Limits
 from .operations.backend import OperationsBackend
 from .operations.pages import PageTokens
 from .operations.service import OperationMethods
@@ -33,6 +33,7 @@ from .protection import Protection
 from .reads import WorkerReads
 from .settings import GatewaySettings
 from .surfaces.grpc import GrpcSurface
+from .surfaces.problems import malformed
 from .surfaces.rest import RestSurface
 from .surfaces.verify_page import verify_routes
 
@@ -124,8 +125,7 @@ def make_dispatcher(
     return Dispatcher(
         contract,
         authenticators=[keys],
-        credentials=RateLimit(settings.rate_limit, settings.rate_burst),
-        addresses=RateLimit(settings.public_rate_limit, settings.public_rate_burst),
+        limits=Limits.of(settings),
         protection=Protection(settings.service_keys[0]),
         backend=backend,
         operations=operations,
@@ -177,7 +177,9 @@ def _http(settings: GatewaySettings, dispatcher: Dispatcher, health: Health) -> 
     app = Starlette(
         routes=[*shown, *verify_routes(dispatcher), Mount("/", app=RestSurface(dispatcher))]
     )
-    return HttpServer(app, [settings.http_address])
+    return HttpServer(
+        app, [settings.http_address], keep_alive=settings.http_keep_alive, malformed=malformed
+    )
 
 
 @contextlib.asynccontextmanager

@@ -24,7 +24,17 @@ class GatewaySettings(NotificationSettings):
     grpc_address: GrpcListener = "127.0.0.1:8450"
     http_address: HttpListener = "127.0.0.1:8451"
 
+    http_keep_alive: float = Field(
+        75, gt=0, le=3600, description="seconds that an idle HTTP connection stays open"
+    )
+
     api_keys_file: Path | None = None
+    address_rate_limit: float = Field(
+        5000, gt=0, description="calls a second that one address may make, whatever they are"
+    )
+    address_rate_burst: int = Field(
+        10_000, ge=1, description="calls at once that one address may make"
+    )
     rate_limit: float = Field(500, gt=0, description="calls a second that one credential may make")
     rate_burst: int = Field(1000, ge=1, description="calls at once that one credential may make")
     public_rate_limit: float = Field(

@@ -23,6 +23,8 @@ _UUID = re.compile(
     rf"(?:urn:uuid:)?(?:({_HYPHENED})|\{{({_HYPHENED})\}}|({_HEX}{{32}})|\{{({_HEX}{{32}})\}})",
     re.IGNORECASE,
 )
+# More than any address has: the work grows faster than the text.
+_LONGEST_EMAIL = 1000
 _JOINERS = "\u200c\u200d"
 
 
@@ -51,6 +53,8 @@ def normal_email(address: str) -> str:
     Returns:
         The normal form; what is no address, unchanged.
     """
+    if len(address) > _LONGEST_EMAIL:
+        return address
     local, at, domain = unicodedata.normalize("NFC", address).rpartition("@")
     try:
         mapped = domain.lower() if domain.isascii() else idna.uts46_remap(domain)

@@ -157,7 +157,8 @@ class Gateway:
         """An HTTP request whose target goes out as it is."""
         data = json.dumps(body).encode() if isinstance(body, dict) else body or b""
         lines = [f"{verb} {target} HTTP/1.1", "host: 127.0.0.1", "connection: close"]
-        lines += [f"content-length: {len(data)}"] * (body is not None)
+        framed = body is not None and "transfer-encoding" not in headers
+        lines += [f"content-length: {len(data)}"] * framed
         more = {k.replace("_", "-"): v for k, v in headers.items()}
         lines += [f"{name}: {value}" for name, value in self.metadata(key, more)]
         reader, writer = await asyncio.open_connection("127.0.0.1", self.http_port)

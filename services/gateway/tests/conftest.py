@@ -40,12 +40,11 @@ PARCELS: dict[str, Any] = {
 
 @pytest.fixture
 def keys_file(tmp_path: Path) -> Path:
-    return write_keys(tmp_path)
+    return write_keys(tmp_path / "keys.json")
 
 
-def write_keys(folder: Path) -> Path:
-    """The file of API keys."""
-    path = folder / "keys.json"
+def write_keys(path: Path) -> Path:
+    """Writes the key file of all tests."""
     entries = [
         {
             "name": key,

@@ -161,6 +161,9 @@ def test_an_address_has_one_spelling(given: str, normal: str) -> None:
         ("wait=-1", None),
         ("await=5", None),
         ("wait=soon", None),
+        ("wait=301", 300),
+        ("wait=999999", 300),
+        ("wait=999999999", 300),
         ("", None),
     ],
 )

@@ -64,7 +64,7 @@ async def gateway(
     temporal: TemporalAddress,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Gateway]:
-    keys = write_keys(tmp_path_factory.mktemp("keys"))
+    keys = write_keys(tmp_path_factory.mktemp("keys") / "keys.json")
     durable = request.param == "temporal"
     settings = gateway_settings(temporal.url, keys, enable_temporal=durable)
     async with running(settings) as (gateway, started):

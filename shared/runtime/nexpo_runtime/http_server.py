@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import uvicorn
 from starlette.types import ASGIApp
+
+from .http_connection import MOST_OF_A_HEAD, connection_with
 
 
 class _Server(uvicorn.Server):
@@ -26,19 +28,46 @@ class _Server(uvicorn.Server):
         yield
 
 
+KEEP_ALIVE = 5.0
+"""Seconds that an idle connection stays open when nobody says otherwise."""
+
+Malformed = Callable[[int], tuple[str, bytes]]
+"""Content type and body of the answer with a status to what is no HTTP request."""
+
+
 class HttpServer:
     """Serves an application.
 
     Args:
         app: The application.
         addresses: `host:port`s to bind; port 0 is a free one.
+        keep_alive: Seconds that an idle connection stays open.
+        malformed: Makes the answer to what is no HTTP request.
     """
 
-    def __init__(self, app: ASGIApp, addresses: Sequence[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        addresses: Sequence[str],
+        *,
+        keep_alive: float = KEEP_ALIVE,
+        malformed: Malformed | None = None,
+    ) -> None:
         self._addresses = addresses
-        self._server = _Server(
-            uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
+        config = uvicorn.Config(
+            app,
+            http=connection_with(malformed or _plain),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            # Whoever connects says by X-Forwarded-For what they like.
+            proxy_headers=False,
+            h11_max_incomplete_event_size=MOST_OF_A_HEAD,
         )
+        # Its annotation says whole seconds; all that becomes of it is a timer's.
+        config.timeout_keep_alive = keep_alive  # type: ignore[assignment]
+        self._server = _Server(config)
         self._task: asyncio.Task[None] | None = None
         self.ports: list[int] = []
 
@@ -78,3 +107,7 @@ def _bound(address: str) -> socket.socket:
         sock.close()
         raise OSError(f"cannot listen on {address}: {error.strerror}") from None
     return sock
+
+
+def _plain(status: int) -> tuple[str, bytes]:
+    return "text/plain; charset=utf-8", b"This is no HTTP request that can be read."

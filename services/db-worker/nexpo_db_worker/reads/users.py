@@ -21,10 +21,10 @@ from nexpo_db_worker.reads.page_token import PageTokens
 from nexpo_db_worker.stores import Position, StoredUser, UserStore
 from nexpo_runtime import activity
 from nexpo_runtime.errors import Fault, reason_name, reason_value
+from nexpo_runtime.page_size import PageSize
 from nexpo_runtime.tenant import Signer
 
-_DEFAULT_PAGE = 50
-_LARGEST_PAGE = 500
+_PAGES = PageSize(largest=500)
 # Clients of gRPC take 4 MiB unless they ask for more.
 _LARGEST_ANSWER = 3 * 1024 * 1024
 # Less than the call may take, so that one slow store does not cost the others' answers.
@@ -68,7 +68,7 @@ class UserReads(UserServiceReads):
         cannot be read is in it by the id alone.
         """
         tenant = activity.current().tenant
-        size = min(request.page_size or _DEFAULT_PAGE, _LARGEST_PAGE)
+        size = _PAGES.of(request.page_size)
         after = self._tokens.read(tenant, request.page_token) if request.page_token else None
         while True:
             # One more than asked tells whether there is another page.

@@ -20,6 +20,9 @@ _TERM = re.compile(
 )
 _AND = re.compile(r"AND(?=\s)")
 
+_LONGEST = 2000
+"""Characters of a filter: it becomes a part of every page token and of Temporal's query."""
+
 
 def parse_filter(text: str, tenant: str, types: Container[str]) -> Criteria:
     """What the filter asks for. Raises: Fault: INVALID_ARGUMENT, saying what and where.
@@ -29,6 +32,8 @@ def parse_filter(text: str, tenant: str, types: Container[str]) -> Criteria:
         tenant: Whose operations.
         types: The operation types that there are.
     """
+    if len(text) > _LONGEST:
+        raise _malformed(f"is longer than {_LONGEST} characters")
     wanted_types: list[str] = []
     states: list[Progress.State.ValueType] = []
     created: list[tuple[str, datetime]] = []
@@ -51,7 +56,8 @@ def parse_filter(text: str, tenant: str, types: Container[str]) -> Criteria:
 def _terms(text: str) -> list[tuple[str, str, str, int]]:
     terms: list[tuple[str, str, str, int]] = []
     position = 0
-    while position < len(text) and (text[position:].strip() or terms):
+    text = text.rstrip()
+    while position < len(text):
         if terms:
             joined = _AND.match(text, position)
             if joined is None:

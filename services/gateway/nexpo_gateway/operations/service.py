@@ -21,8 +21,9 @@ from nexpo.operations.v1.operations_pb2 import (
 )
 from nexpo_runtime.errors import Fault, FieldViolation
 from nexpo_runtime.names import OperationName
+from nexpo_runtime.page_size import PageSize
 
-from ..calls import CallContext, Caller, seconds
+from ..calls import LONGEST_WAIT, CallContext, Caller, seconds
 from ..validation import invalid
 from .backend import Criteria, OperationsBackend, Snapshot
 from .filters import parse_filter
@@ -30,11 +31,12 @@ from .pages import PageTokens
 from .watch import WatchHub
 
 _CALL_SECONDS = 10.0
-_WAIT_SECONDS = 300.0
-_PAGE = 50
-_LARGEST_PAGE = 200
+_PAGES = PageSize(largest=200)
 # Clients of gRPC take 4 MiB unless they ask for more.
 _LARGEST_ANSWER = 3 * 1024 * 1024
+
+# As the contract's own requests have it; google.longrunning's have no rules.
+_LONGEST_NAME = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class OperationMethods:
         criteria = parse_filter(request.filter, tenant, self._types)
         scope = ("operations", tenant, request.filter)
         token = self._pages.open(request.page_token, *scope)
-        size = _page_size(request.page_size)
+        size = _PAGES.of(request.page_size)
         while True:
             page = await self._backend.list(criteria, size, token, call.timeout())
             operations = [snapshot.operation for snapshot in page.snapshots]
@@ -102,8 +104,8 @@ class OperationMethods:
     ) -> longrunning.Operation:
         """The operation once it has ended, or as it is when the time-out is over."""
         name = named(request.name, call.caller.tenant, "name")
-        wait = seconds(request.timeout) if request.HasField("timeout") else _WAIT_SECONDS
-        return (await self.wait(name, call.timeout(min(wait, _WAIT_SECONDS)))).operation
+        wait = seconds(request.timeout) if request.HasField("timeout") else LONGEST_WAIT
+        return (await self.wait(name, call.timeout(min(wait, LONGEST_WAIT)))).operation
 
     async def wait(self, name: OperationName, timeout: float) -> Snapshot:
         """Waits for the operation's end. Raises: Fault: as the operation failed."""
@@ -170,7 +172,7 @@ class OperationMethods:
         tenant = call.caller.tenant
         criteria = Criteria(tenant, states=[Progress.UNDO_BLOCKED, Progress.BLOCKED])
         token = self._pages.open(request.page_token, "tasks", tenant)
-        size = _page_size(request.page_size)
+        size = _PAGES.of(request.page_size)
         page = await self._backend.list(criteria, size, token, call.timeout())
         # A list does not know why the latest attempt failed; a description does.
         described = [await self._described(snapshot, call.timeout()) for snapshot in page.snapshots]
@@ -213,6 +215,8 @@ def named(name: str, tenant: str | None, field: str) -> OperationName:
     """
     if not name:
         raise invalid([FieldViolation(field, "value is required")])
+    if len(name) > _LONGEST_NAME:
+        raise _not_found()
     try:
         parsed = OperationName.parse(name)
     except ValueError:
@@ -225,9 +229,3 @@ def named(name: str, tenant: str | None, field: str) -> OperationName:
 
 def _not_found() -> Fault:
     return Fault(Reason.REASON_OPERATION_NOT_FOUND, "There is no such operation.")
-
-
-def _page_size(asked: int) -> int:
-    if asked < 0:
-        raise invalid([FieldViolation("page_size", "must be greater than or equal to 0")])
-    return min(asked or _PAGE, _LARGEST_PAGE)

@@ -6,45 +6,50 @@ model; grpc.health.v1; grpc.reflection.v1alpha.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
-from typing import Any, TypeAlias, cast
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import cast
 from urllib.parse import unquote
 
 import grpc
 from google.longrunning import operations_pb2 as longrunning
 from google.protobuf.message import DecodeError, Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
-from opentelemetry.trace import SpanKind
+from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
 from nexpo.errors.v1.errors_pb2 import Reason
-from nexpo_runtime import logs, telemetry
-from nexpo_runtime.errors import Fault, grpc_code
-from nexpo_runtime.failures import STATUS_TRAILER
+from nexpo_runtime.errors import Fault
 from nexpo_runtime.serving import SERVER_OPTIONS, text_metadata
 from nexpo_runtime.settings import Settings
 
 from ..calls import CallContext
 from ..contract import Contract, Rpc
 from ..dispatch import Dispatcher
-from .faults import presentable
+from ..elements import MOST_ELEMENTS, has_more_elements, too_many_elements
+from .guarded import Context, Handler, NothingLeaks
 
-MESSAGE_LIMIT = 4 * 1024 * 1024
-"""Bytes that a request may have."""
+MESSAGE_LIMIT = 1024 * 1024
+"""Bytes that a request may have: what parsing them takes stays below 50 ms."""
 
-WIRE_LIMIT = 32 * 1024 * 1024
-"""Bytes that are read at most; up to here we can say why a request is refused."""
+WIRE_LIMIT = 8 * 1024 * 1024
+"""Bytes that are received at most; up to here we can say why a request is refused."""
+
+METADATA_LIMIT = 96 * 1024
+"""Bytes of metadata that are received at most; up to here, the same."""
 
 _LONGRUNNING = "google.longrunning.Operations"
 _OPERATIONS = "nexpo.operations.v1.OperationService"
 _PEER = re.compile(r"^ipv[46]:(?:\[(?P<v6>[^\]]+)\]|(?P<v4>[^:]+)):\d+$")
 
-Context = grpc.aio.ServicerContext[bytes, bytes]
-Handler: TypeAlias = "grpc.RpcMethodHandler[bytes, bytes]"
+_OTHERS = [
+    f"/{service.full_name}/{method.name}"
+    for file in (health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR)
+    for service in file.services_by_name.values()
+    for method in service.methods
+]
+"""Paths of health and reflection."""
 
 
 class GrpcSurface:
@@ -58,13 +63,15 @@ class GrpcSurface:
         options = [
             *SERVER_OPTIONS,
             ("grpc.max_receive_message_length", WIRE_LIMIT),
-            ("grpc.max_send_message_length", WIRE_LIMIT),
+            ("grpc.max_send_message_length", 4 * WIRE_LIMIT),
+            ("grpc.max_metadata_size", METADATA_LIMIT),
+            ("grpc.absolute_max_metadata_size", METADATA_LIMIT),
         ]
         self._server = grpc.aio.server(options=options)
         self._health = health.aio.HealthServicer()
         self._services = [*dispatcher.contract.services, _LONGRUNNING, health.SERVICE_NAME]
         self._methods = methods(dispatcher.contract)
-        handlers = _NothingLeaks(self._methods)
+        handlers = NothingLeaks({*self._methods, *_OTHERS})
         registrar = cast(grpc.aio.Server, handlers)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, registrar)
         reflected = reflection.aio.ReflectionServicer([*self._services, reflection.SERVICE_NAME])
@@ -109,16 +116,20 @@ class GrpcSurface:
         """What serves the method of a path."""
         rpc = self._methods.get(path)
         if rpc is None:
-            return _unknown(path)
+            return self._unknown()
         if rpc.streams:
             return grpc.unary_stream_rpc_method_handler(self._streaming(rpc))
         return grpc.unary_unary_rpc_method_handler(self._unary(rpc))
 
     def _unary(self, rpc: Rpc) -> Callable[[bytes, Context], Awaitable[bytes]]:
         async def handle(request: bytes, context: Context) -> bytes:
-            call = self._call_context(context)
+            call = self.call_context(context)
+
+            async def read() -> Message:
+                return parsed(rpc, request)
+
             try:
-                answer = await self._dispatcher.call(rpc, call, lambda: parsed(rpc, request))
+                answer = await self._dispatcher.call(rpc, call, read)
             finally:
                 context.set_trailing_metadata(tuple(call.trailers.items()))
             return answer.SerializeToString()
@@ -127,17 +138,31 @@ class GrpcSurface:
 
     def _streaming(self, rpc: Rpc) -> Callable[[bytes, Context], AsyncIterator[bytes]]:
         async def handle(request: bytes, context: Context) -> AsyncIterator[bytes]:
-            call = self._call_context(context)
-            async for answer in self._dispatcher.stream(rpc, call, lambda: parsed(rpc, request)):
+            call = self.call_context(context)
+
+            async def read() -> Message:
+                return parsed(rpc, request)
+
+            async for answer in self._dispatcher.stream(rpc, call, read):
                 yield answer.SerializeToString()
 
         return handle
 
-    def _call_context(self, context: Context) -> CallContext:
+    def _unknown(self) -> Handler:
+        async def handle(requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
+            self.call_context(context)
+            raise Fault(Reason.REASON_UNKNOWN_METHOD, "There is no such method.")
+            yield b""
+
+        return grpc.stream_stream_rpc_method_handler(handle)
+
+    def call_context(self, context: Context) -> CallContext:
+        """What comes with a call beside its message. Raises: Fault: it is not let in."""
+        call = CallContext(text_metadata(context), peer_address(context.peer()))
+        self._dispatcher.arrived(call)
         if self._stopping:
             raise Fault(Reason.REASON_SHUTTING_DOWN, "The gateway is shutting down.")
         left = context.time_remaining()
-        call = CallContext(text_metadata(context), peer_address(context.peer()))
         if left is not None:
             # The answer needs a moment on its way back, or the caller sees its own time-out.
             call.deadline = time.monotonic() + left - min(0.2, left / 10)
@@ -159,19 +184,21 @@ def parsed(rpc: Rpc, request: bytes) -> Message:
     if len(request) > MESSAGE_LIMIT:
         raise too_large()
     try:
-        return rpc.request.FromString(request)
+        message = rpc.request.FromString(request)
     except DecodeError:
         name = rpc.request.DESCRIPTOR.full_name
         raise Fault(
             Reason.REASON_INVALID_ARGUMENT, f"The request is no message of type {name}."
         ) from None
+    if has_more_elements(message, MOST_ELEMENTS):
+        raise too_many_elements()
+    return message
 
 
-def too_large() -> Fault:
-    """The fault of a request over the limit."""
+def too_large(limit: int = MESSAGE_LIMIT) -> Fault:
+    """The fault of a request over the limit, in bytes."""
     return Fault(
-        Reason.REASON_MESSAGE_TOO_LARGE,
-        f"The request is larger than {MESSAGE_LIMIT // 1024 // 1024} MiB.",
+        Reason.REASON_MESSAGE_TOO_LARGE, f"The request is larger than {limit // 1024} KiB."
     )
 
 
@@ -190,108 +217,9 @@ def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
     return grpc.ssl_server_credentials([pair])
 
 
-def _unknown(path: str) -> Handler:
-    async def handle(requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
-        raise Fault(Reason.REASON_UNKNOWN_METHOD, "There is no such method.")
-        yield b""
-
-    return grpc.stream_stream_rpc_method_handler(handle)
-
-
 class _ContractHandler(grpc.GenericRpcHandler):
     def __init__(self, surface: GrpcSurface) -> None:
         self._surface = surface
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler:
         return self._surface.handler(handler_call_details.method)
-
-
-class _NothingLeaks(grpc.GenericRpcHandler):
-    """Handlers whose calls end with a fault with details, whatever went wrong in them.
-
-    Without it gRPC sends the text of any exception to the caller. Takes handlers as
-    a server does; guards a method once, where an interceptor would at every call.
-
-    Args:
-        known: Paths of the methods that are called often. What strangers make up is not kept.
-    """
-
-    def __init__(self, known: Collection[str]) -> None:
-        self._known = known
-        self._handlers: list[grpc.GenericRpcHandler] = []
-        self._guarded: dict[str, Handler] = {}
-
-    def add_generic_rpc_handlers(self, handlers: Iterable[grpc.GenericRpcHandler]) -> None:
-        """As a server's."""
-        self._handlers += handlers
-
-    def add_registered_method_handlers(self, service: str, handlers: object) -> None:
-        """As an asyncio server's, which finds them among the generic ones."""
-
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
-        path = handler_call_details.method
-        known = self._guarded.get(path)
-        if known is not None:
-            return known
-        for handlers in self._handlers:
-            handler: Handler | None = handlers.service(handler_call_details)
-            if handler is not None:
-                guarded = _guard(path, handler)
-                if path in self._known:
-                    self._guarded[path] = guarded
-                return guarded
-        return None
-
-
-def _guard(path: str, handler: Handler) -> Handler:
-    codecs = (handler.request_deserializer, handler.response_serializer)
-    if handler.request_streaming and handler.response_streaming:
-        return grpc.stream_stream_rpc_method_handler(
-            _guard_stream(path, handler.stream_stream), *codecs
-        )
-    if handler.response_streaming:
-        return grpc.unary_stream_rpc_method_handler(
-            _guard_stream(path, handler.unary_stream), *codecs
-        )
-    if handler.request_streaming:
-        return grpc.stream_unary_rpc_method_handler(
-            _guard_unary(path, handler.stream_unary), *codecs
-        )
-    return grpc.unary_unary_rpc_method_handler(_guard_unary(path, handler.unary_unary), *codecs)
-
-
-def _guard_unary(path: str, behaviour: Any) -> Callable[[Any, Context], Awaitable[Any]]:
-    async def guarded(request: Any, context: Context) -> Any:
-        with (
-            telemetry.span(path[1:], SpanKind.SERVER, telemetry.incoming(text_metadata(context))),
-            logs.bound(method=path),
-        ):
-            try:
-                return await behaviour(request, context)
-            except (asyncio.CancelledError, grpc.aio.AbortError):
-                raise
-            except Exception as error:
-                await _abort(context, presentable(error, path))
-
-    return guarded
-
-
-def _guard_stream(path: str, behaviour: Any) -> Callable[[Any, Context], AsyncIterator[Any]]:
-    async def guarded(request: Any, context: Context) -> AsyncIterator[Any]:
-        # No span around a stream: a Watch may last for days.
-        try:
-            async for answer in behaviour(request, context):
-                yield answer
-        except (asyncio.CancelledError, grpc.aio.AbortError):
-            raise
-        except Exception as error:
-            await _abort(context, presentable(error, path))
-
-    return guarded
-
-
-async def _abort(context: Context, fault: Fault) -> None:
-    status = fault.to_status()
-    trailers = tuple(context.trailing_metadata() or ())
-    details = (STATUS_TRAILER, status.SerializeToString())
-    await context.abort(grpc_code(status.code), fault.message, (*trailers, details))

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from nexpo_runtime.errors import FieldViolation
 
 from ..validation import invalid
-from .json_requests import Json, descriptor_of, find_field, read_json, to_message
+from .json_requests import Json, descriptor_of, find_field, read_json, shown, to_message
 from .paths import Matched
 
 _OF_TEXT = ("google.protobuf.Timestamp", "google.protobuf.Duration", "google.protobuf.FieldMask")
@@ -54,11 +54,11 @@ def _add_query(
     violations: list[FieldViolation] = []
     for name, given in values.items():
         if matched.route.body == "*":
-            violations.append(FieldViolation(_shown(name), "belongs into the body"))
+            violations.append(FieldViolation(shown(name), "belongs into the body"))
             continue
         path = _resolve(descriptor, name)
         if path is None:
-            violations.append(FieldViolation(_shown(name), "is not a field that a query can give"))
+            violations.append(FieldViolation(shown(name), "is not a field that a query can give"))
             continue
         leaf = path[-1]
         if len(given) > 1 and not leaf.is_repeated:
@@ -126,7 +126,3 @@ def _own(data: Json, field: FieldDescriptor) -> str:
 
 def _dotted(path: list[FieldDescriptor]) -> str:
     return ".".join(field.name for field in path)
-
-
-def _shown(name: str) -> str:
-    return name[:64].encode("ascii", "backslashreplace").decode()

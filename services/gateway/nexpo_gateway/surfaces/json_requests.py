@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
 import json
 import math
 from collections.abc import Iterator
@@ -25,7 +26,6 @@ from nexpo_runtime.errors import Fault, FieldViolation
 
 from ..content import (
     LIMITS,
-    MOST_VIOLATIONS,
     NOT_FINITE,
     TOO_DEEP,
     inside,
@@ -33,9 +33,16 @@ from ..content import (
     number_problem,
     text_problem,
 )
-from ..validation import invalid
+from ..elements import too_many_elements
+from ..validation import MOST_VIOLATIONS, invalid
+from .json_shape import shape_of
 
 Json = dict[str, Any]
+
+# Every double has a spelling of 25 characters; reading digits takes longer than their number.
+_LONGEST_NUMBER = 400
+# What json_format reads letter by letter: times, durations, masks.
+_LONGEST_SPELLING = 10_000
 
 _INTEGERS = {
     FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
@@ -55,17 +62,35 @@ _WELL_KNOWN = {
     "google.protobuf.Any": 'must be an object with a known "@type"',
     "google.protobuf.Empty": "must be an empty object",
 }
+# What json_format raises for a value; OverflowError for a whole number that no double holds.
+_UNFIT = (json_format.ParseError, ValueError, TypeError, AttributeError, ArithmeticError)
+_OF_ANY_TEXT = (
+    "google.protobuf.Value",
+    "google.protobuf.StringValue",
+    "google.protobuf.BytesValue",
+)
 
 
 def read_json(body: bytes) -> object:
     """The body as JSON.
 
     Raises:
-        Fault: INVALID_ARGUMENT: it is not JSON; says where.
+        Fault: INVALID_ARGUMENT: it is not JSON; says where. MESSAGE_TOO_LARGE: it
+            has too many names and items.
     """
+    shape = shape_of(body)
+    if shape.too_deep:
+        raise _not_json("it is nested too deeply")
+    if shape.too_many:
+        raise too_many_elements()
     try:
-        text = body.decode()
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        return json.loads(
+            body.decode(),
+            object_pairs_hook=_unique,
+            parse_int=_integer,
+            parse_float=_float,
+            parse_constant=_refuse_constant,
+        )
     except UnicodeDecodeError as error:
         raise _not_json(f"byte {error.start} is not UTF-8") from None
     except json.JSONDecodeError as error:
@@ -74,7 +99,7 @@ def read_json(body: bytes) -> object:
         raise _not_json("it is nested too deeply") from None
     except ValueError as error:
         raise _not_json(
-            error.args[0] if isinstance(error, _Refused) else "a number is too long"
+            error.args[0] if isinstance(error, _Refused) else "a value cannot be read"
         ) from None
 
 
@@ -84,15 +109,12 @@ def to_message(data: Json, message: type[Message]) -> Message:
     Raises:
         Fault: INVALID_ARGUMENT, with a violation for every mistake.
     """
-    try:
-        violations = list(_mistakes(data, descriptor_of(message), ""))
-    except RecursionError:
-        raise _not_json("it is nested too deeply") from None
-    if violations:
-        raise invalid(violations)
+    mistakes = _mistakes(data, descriptor_of(message), "")
+    if (first := next(mistakes, None)) is not None:
+        raise invalid(itertools.chain([first], mistakes))
     try:
         return json_format.ParseDict(data, message())
-    except (json_format.ParseError, ArithmeticError, ValueError, TypeError, RecursionError):
+    except _UNFIT:
         # What the walk has missed; its text is json_format's own, so it stays here.
         raise _not_json("a value does not fit its field") from None
 
@@ -115,7 +137,7 @@ def _mistakes(data: object, descriptor: Descriptor, path: str) -> Iterator[Field
     seen: set[str] = set()
     for name, value in data.items():
         field = find_field(descriptor, name)
-        here = _join(path, field.name if field else _shown(name))
+        here = _join(path, field.name if field else shown(name))
         if field is None:
             yield FieldViolation(here, f"is not a field of {descriptor.name}")
         elif field.name in seen:
@@ -133,7 +155,7 @@ def _value_mistakes(value: object, field: FieldDescriptor, path: str) -> Iterato
             yield FieldViolation(path, "must be an object")
             return
         for key, item in value.items():
-            yield from _one_mistake(item, kind.fields_by_name["value"], f'{path}["{_shown(key)}"]')
+            yield from _one_mistake(item, kind.fields_by_name["value"], f'{path}["{shown(key)}"]')
     elif field.is_repeated:
         if not isinstance(value, list):
             yield FieldViolation(path, "must be a list")
@@ -258,17 +280,12 @@ def _whole(value: object) -> int | None:
 
 
 def _parses(value: Any, full_name: str) -> bool:
+    if isinstance(value, str) and len(value) > _LONGEST_SPELLING and full_name not in _OF_ANY_TEXT:
+        return False
     message: Message = registry.message_class(full_name)()
     try:
         json_format.ParseDict(value, message)
-    except (
-        json_format.ParseError,
-        ArithmeticError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-    ):
+    except _UNFIT:
         return False
     return True
 
@@ -277,7 +294,7 @@ def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
     """A name of the caller's own, cut and made harmless for an error text."""
     return name[:64].encode("ascii", "backslashreplace").decode()
 
@@ -293,10 +310,26 @@ def _refuse_constant(constant: str) -> object:
 def _unique(pairs: list[tuple[str, object]]) -> Json:
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise _Refused(f'"{_shown(twice)}" is given twice')
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise _Refused(f'"{shown(name)}" is given twice')
+            seen.add(name)
     return found
+
+
+def _integer(digits: str) -> int:
+    return int(_short(digits))
+
+
+def _float(digits: str) -> float:
+    return float(_short(digits))
+
+
+def _short(digits: str) -> str:
+    if len(digits) > _LONGEST_NUMBER:
+        raise _Refused("a number is too long")
+    return digits
 
 
 def _not_json(where: str) -> Fault:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from http import HTTPStatus
 from typing import Any
@@ -11,6 +12,8 @@ from starlette.responses import JSONResponse
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_runtime.errors import Fault
+
+from ..validation import OMITTED
 
 # google/rpc/code.proto says which HTTP status each code maps to.
 _STATUS: dict[int, int] = {
@@ -60,6 +63,8 @@ def problem(fault: Fault) -> dict[str, Any]:
             {"field": violation.field, "description": violation.description}
             for violation in fault.fields
         ]
+    if OMITTED in fault.metadata:
+        content[OMITTED] = int(fault.metadata[OMITTED])
     if fault.retry_after is not None:
         content["retry_after"] = fault.retry_after.total_seconds()
     trace = fault.metadata.get("trace_id")
@@ -79,3 +84,11 @@ def problem_response(fault: Fault) -> JSONResponse:
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["allow"] = fault.metadata.get("allow", "")
     return JSONResponse(problem(fault), status, headers=headers, media_type=CONTENT_TYPE)
+
+
+def malformed(status: int) -> tuple[str, bytes]:
+    """Content type and body of the answer to what is no HTTP request, or has too large a head."""
+    too_large = status == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    what = "has a head that is too large" if too_large else "cannot be read as HTTP"
+    fault = Fault(Reason.REASON_INVALID_ARGUMENT, f"The request {what}.")
+    return CONTENT_TYPE, json.dumps({**problem(fault), "status": status}).encode()

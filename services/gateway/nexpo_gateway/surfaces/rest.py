@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from google.protobuf import json_format
@@ -24,8 +25,8 @@ from nexpo_runtime.errors import Fault, FieldViolation
 from ..calls import CallContext
 from ..dispatch import Dispatcher
 from ..validation import invalid
-from .faults import presentable
-from .grpc import MESSAGE_LIMIT, WIRE_LIMIT, too_large
+from .bodies import Body
+from .faults import UNKNOWN, presentable
 from .http_requests import assemble
 from .paths import Matched, Routes
 from .problems import problem_response
@@ -34,8 +35,13 @@ from .streams import chosen, send_stream
 # As in gRPC over HTTP/2, "Timeout".
 _TIMEOUT = re.compile(r"^(\d{1,8})([HMSmun])$")
 _UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
-_BODY_SECONDS = 30.0
 _QUERY_FIELDS = 200
+
+# Bytes of JSON or of an answer up to which a thread would cost more than the work.
+_SMALL = 16 * 1024
+_LARGE_AT_ONCE = 2
+
+Result = TypeVar("Result")
 
 
 class RestSurface:
@@ -44,52 +50,66 @@ class RestSurface:
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
         self._routes = Routes(dispatcher.contract)
+        # What is large is read and shown here, a piece at a time beside the event loop.
+        self._threads = ThreadPoolExecutor(_LARGE_AT_ONCE, thread_name_prefix="json")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        raw_path = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
         context = call_context(request)
-        name = f"{request.method} {raw_path}"
-        with (
-            telemetry.span("HTTP", SpanKind.SERVER, telemetry.incoming(context.headers)),
-            logs.bound(method=name),
-        ):
+        body = Body(request.headers, receive)
+        with telemetry.span("HTTP", SpanKind.SERVER, telemetry.incoming(context.headers)):
+            name = UNKNOWN
             try:
+                self._dispatcher.arrived(context)
                 apply_timeout(context)
-                matched = self._routes.match(request.method, raw_path)
-                if matched.route.rpc.streams:
-                    await self._stream(matched, context, request, send)
-                    return
-                response = await self._answer(matched, context, request)
+                matched = self._routes.match(request.method, raw_path(scope))
+                # The path holds what the caller likes; what is logged is the method's own name.
+                name = matched.route.rpc.path
+                with logs.bound(method=name):
+                    read = self._reading(matched, request, context, body)
+                    if matched.route.rpc.streams:
+                        await self._stream(matched, context, read, receive, send)
+                        return
+                    response = await self._answer(matched, context, read)
             except (asyncio.CancelledError, ClientDisconnect):
                 raise
             except Exception as error:
                 response = problem_response(presentable(error, name))
         response.headers.update(context.trailers)
-        await response(scope, receive, send)
+        await body.answer(response, scope, send)
 
-    async def _answer(self, matched: Matched, context: CallContext, request: Request) -> Response:
-        body = await read_body(request, context)
-        query = read_query(request)
-        answer = await self._dispatcher.call(
-            matched.route.rpc, context, lambda: assemble(matched, query, body)
-        )
-        content: Any = to_json(answer)
-        part = matched.route.response_body
-        if part:
-            content = content.get(answer.DESCRIPTOR.fields_by_name[part].json_name)
-        return JSONResponse(content, headers={"cache-control": "no-store"})
+    def _reading(
+        self, matched: Matched, request: Request, context: CallContext, body: Body
+    ) -> Callable[[], Awaitable[Message]]:
+        async def read() -> Message:
+            query = read_query(request)
+            content = await body.read(context)
+            return await self._apart(len(content), lambda: assemble(matched, query, content))
+
+        return read
+
+    async def _answer(
+        self, matched: Matched, context: CallContext, read: Callable[[], Awaitable[Message]]
+    ) -> Response:
+        answer = await self._dispatcher.call(matched.route.rpc, context, read)
+        return await self._apart(answer.ByteSize(), lambda: _shown(matched, answer))
+
+    async def _apart(self, size: int, work: Callable[[], Result]) -> Result:
+        """What the work gives; work on many bytes is done beside the event loop."""
+        if size <= _SMALL:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def _stream(
-        self, matched: Matched, context: CallContext, request: Request, send: Send
+        self,
+        matched: Matched,
+        context: CallContext,
+        read: Callable[[], Awaitable[Message]],
+        receive: Receive,
+        send: Send,
     ) -> None:
-        body = await read_body(request, context)
-        query = read_query(request)
-
         async def values() -> AsyncGenerator[Any, None]:
-            stream = self._dispatcher.stream(
-                matched.route.rpc, context, lambda: assemble(matched, query, body)
-            )
+            stream = self._dispatcher.stream(matched.route.rpc, context, read)
             async with aclosing(stream), asyncio.timeout(_finite(context.remaining)):
                 async for answer in stream:
                     yield to_json(answer)
@@ -100,10 +120,18 @@ class RestSurface:
                 answers,
                 form,
                 context.trailers,
-                request.receive,
+                receive,
                 send,
                 lambda error: presentable(error, matched.route.rpc.path),
             )
+
+
+def _shown(matched: Matched, answer: Message) -> Response:
+    content: Any = to_json(answer)
+    part = matched.route.response_body
+    if part:
+        content = content.get(answer.DESCRIPTOR.fields_by_name[part].json_name)
+    return JSONResponse(content, headers={"cache-control": "no-store"})
 
 
 def to_json(message: Message) -> dict[str, Any]:
@@ -128,24 +156,10 @@ def apply_timeout(context: CallContext) -> None:
     context.deadline = time.monotonic() + int(match[1]) * _UNITS[match[2]]
 
 
-async def read_body(request: Request, context: CallContext) -> bytes:
-    """The body, within the limits of size and time.
-
-    Raises:
-        Fault: MESSAGE_TOO_LARGE; DEADLINE_EXCEEDED.
-    """
-    body, size = bytearray(), 0
-    async with asyncio.timeout(context.limit(_BODY_SECONDS)):
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size <= MESSAGE_LIMIT:
-                body += chunk
-            elif size > WIRE_LIMIT:
-                break
-    # Only now: a client that is still sending would see a broken connection, not the reason.
-    if size > MESSAGE_LIMIT:
-        raise too_large()
-    return bytes(body)
+def raw_path(scope: Scope) -> str:
+    """The path as it was sent, still percent-encoded."""
+    raw: bytes = scope.get("raw_path", scope["path"].encode())
+    return raw.decode("latin-1")
 
 
 def read_query(request: Request) -> list[tuple[str, str]]:

@@ -11,21 +11,27 @@ import hashlib
 from html import escape
 from urllib.parse import parse_qsl
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
+from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.users.v1.users_pb2 import VerifyEmailRequest
 from nexpo_runtime.errors import Fault
 
+from ..calls import CallContext
 from ..dispatch import Dispatcher
+from .bodies import Body
 from .faults import presentable
 from .problems import http_status
-from .rest import call_context, read_body
+from .rest import call_context, read_query
 
 PATH = "/verify"
 _RPC = "/nexpo.users.v1.UserService/VerifyEmail"
 _FIELDS = ("operation", "token")
+_FORM_BYTES = 8 * 1024
+_FORM_FIELDS = 8
 
 _STYLE = (
     "body{font-family:system-ui,sans-serif;max-width:32rem;margin:4rem auto;padding:0 1rem;"
@@ -61,7 +67,11 @@ def verify_routes(dispatcher: Dispatcher) -> list[Route]:
     """GET shows the button; POST calls VerifyEmail and says what came of it."""
 
     async def ask(request: Request) -> Response:
-        values = {name: request.query_params.get(name, "") for name in _FIELDS}
+        try:
+            given = dict(read_query(request))
+        except Fault as fault:
+            return _refusal(fault)
+        values = {name: given.get(name, "") for name in _FIELDS}
         if not all(values.values()):
             return _page("This link is not complete", "<p>Open it as the e-mail has it.</p>", 400)
         inputs = "".join(
@@ -72,16 +82,38 @@ def verify_routes(dispatcher: Dispatcher) -> list[Route]:
 
     async def confirm(request: Request) -> Response:
         context = call_context(request)
+        body = Body(request.headers, request.receive)
         try:
-            body = await read_body(request, context)
-            given = dict(parse_qsl(body.decode("ascii", "replace"), max_num_fields=8))
-            message = VerifyEmailRequest(**{name: given.get(name, "") for name in _FIELDS})
-            await dispatcher.call(dispatcher.contract.by_path[_RPC], context, lambda: message)
+            dispatcher.arrived(context)
+            rpc = dispatcher.contract.by_path[_RPC]
+            await dispatcher.call(rpc, context, lambda: _message(body, context))
+        except ClientDisconnect:
+            raise
         except Exception as error:
-            return _refusal(presentable(error, _RPC))
+            return _Answer(_refusal(presentable(error, _RPC)), body)
         return _page("Your e-mail address is confirmed", "<p>You can close this page.</p>")
 
     return [Route(PATH, ask, methods=["GET"]), Route(PATH, confirm, methods=["POST"])]
+
+
+async def _message(body: Body, context: CallContext) -> VerifyEmailRequest:
+    content = await body.read(context, _FORM_BYTES)
+    try:
+        given = dict(parse_qsl(content.decode("ascii", "replace"), max_num_fields=_FORM_FIELDS))
+    except ValueError:
+        raise Fault(Reason.REASON_INVALID_ARGUMENT, "The form cannot be read.") from None
+    return VerifyEmailRequest(**{name: given.get(name, "") for name in _FIELDS})
+
+
+class _Answer(Response):
+    """A response to a request whose body may not have been read."""
+
+    def __init__(self, response: Response, body: Body) -> None:
+        super().__init__(status_code=response.status_code)
+        self._response, self._unread = response, body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._unread.answer(self._response, scope, send)
 
 
 def _refusal(fault: Fault) -> Response:

@@ -362,7 +362,7 @@ class ListOperationTasksRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """At most so many; 50 when 0."""
+    """From at most so many operations; 50 when 0. More than 200 is as good as 200."""
     page_token: _builtins.str
     """From the previous page."""
     def __init__(

@@ -561,7 +561,7 @@ class ListUsersRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """At most so many; 50 when 0."""
+    """At most so many; 50 when 0. More than 500 is as good as 500."""
     page_token: _builtins.str
     """From the previous page."""
     def __init__(
