@@ -27,6 +27,7 @@ class Retry(Enum):
 
     STANDARD = "standard"
     FOREVER = "forever"
+    PATIENT = "patient"
     NONE = "none"
 
 
