@@ -24,6 +24,7 @@ from .contract import Contract, Rpc
 from .identity import require_same, settle_request_id, workflow_id
 from .limits import RateLimit
 from .operations.backend import OperationsBackend, Order, Snapshot
+from .operations.endings import telling_the_end
 from .operations.service import NativeCall, OperationMethods, named
 from .protection import Protection
 from .validation import check, invalid, normalise_emails
@@ -176,7 +177,8 @@ class Dispatcher:
         await self._protection.apply(request, tenant=name.tenant, request_id=request_id)
         timeout = _timeout(rpc, context)
         if rpc.kind == "update":
-            return await self._backend.update(rpc, name, request, request_id, timeout)
+            update = self._backend.update(rpc, name, request, request_id, timeout)
+            return await telling_the_end(self._backend, name, update)
         if rpc.kind == "query":
             return await self._backend.query(rpc, name, request, timeout)
         await self._backend.signal(rpc, name, request, timeout)

@@ -21,8 +21,6 @@ from nexpo_runtime.saga import Saga
 
 from .verification import Verification
 
-Kind = VerificationKind.ValueType
-
 
 class VerificationMails:
     """Sends one person's verification mails.
@@ -63,7 +61,9 @@ class VerificationMails:
                 "The mail server took no verification e-mail in time.",
             )
 
-    async def again(self, name: str, kind: Kind, enough: Callable[[], bool]) -> None:
+    async def again(
+        self, name: str, kind: VerificationKind.ValueType, enough: Callable[[], bool]
+    ) -> None:
         """Sends one more; without it the earlier ones' tokens still count.
 
         Args:
@@ -98,7 +98,7 @@ class VerificationMails:
             state.sent(answer.token_digest)
         return answer
 
-    def _call(self, kind: Kind) -> Call[SendVerificationResponse]:
+    def _call(self, kind: VerificationKind.ValueType) -> Call[SendVerificationResponse]:
         request = SendVerificationRequest(
             email=self._user.email,
             display_name=self._user.display_name,
