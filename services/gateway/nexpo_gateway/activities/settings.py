@@ -16,7 +16,6 @@ from pydantic import SecretStr
 
 from nexpo_runtime.settings import Settings
 
-
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 
 

@@ -20,6 +20,8 @@ from nexpo_runtime.errors import Fault
 from nexpo_runtime.names import OperationName
 from nexpo_runtime.temporal_engine import PROGRESS_MEMO
 
+from .endings import ended
+
 _RUNNING = (
     WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING,
     WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW,
@@ -43,6 +45,7 @@ class Described:
         running: Whether it has not ended.
         progress: Its progress, with the attempts of running steps.
         events: How many events its current run's history has.
+        terminated: Whether someone ended the run, or reset it.
     """
 
     name: OperationName
@@ -50,20 +53,11 @@ class Described:
     running: bool
     progress: Progress
     events: int
+    terminated: bool = False
 
     def ended(self, fault: Fault | None) -> Progress:
         """The progress of an operation that has ended, also of one ended from outside."""
-        if self.progress.state in OVER:
-            return self.progress
-        progress = Progress()
-        progress.CopyFrom(self.progress)
-        if fault is None:
-            progress.state, progress.percent = Progress.SUCCEEDED, 100
-        elif fault.reason == Reason.REASON_OPERATION_CANCELLED:
-            progress.state, progress.message = Progress.CANCELLED, fault.message
-        else:
-            progress.state, progress.message = Progress.FAILED, fault.message
-        return progress
+        return ended(self.progress, fault)
 
 
 async def describe(client: Client, name: OperationName, limit: timedelta) -> Described:
@@ -98,6 +92,7 @@ async def from_info(client: Client, info: WorkflowExecutionInfo) -> Described:
         running=info.status in _RUNNING,
         progress=await progress_of(client, info.memo) or _outline(info),
         events=info.history_length,
+        terminated=info.status == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TERMINATED,
     )
 
 

@@ -1,4 +1,4 @@
-"""What a call that reached an operation too late is told."""
+"""How operations ended: their last state, and what a call that came too late is told."""
 
 from __future__ import annotations
 
@@ -38,6 +38,30 @@ async def telling_the_end(
             with contextlib.suppress(Fault):
                 fault.metadata = {**fault.metadata, **await _ending(backend, name)}
         raise
+
+
+def ended(progress: Progress, fault: Fault | None) -> Progress:
+    """The progress of an operation that has ended so, also when it could not say so itself."""
+    state = _state(fault)
+    if progress.state == state:
+        return progress
+    corrected = Progress()
+    corrected.CopyFrom(progress)
+    corrected.state = state
+    # Nobody can decide on them any more.
+    corrected.ClearField("tasks")
+    if fault is None:
+        corrected.percent = 100
+    else:
+        corrected.message = fault.message
+    return corrected
+
+
+def _state(fault: Fault | None) -> Progress.State.ValueType:
+    if fault is None:
+        return Progress.SUCCEEDED
+    cancelled = fault.reason == Reason.REASON_OPERATION_CANCELLED
+    return Progress.CANCELLED if cancelled else Progress.FAILED
 
 
 async def _ending(backend: OperationsBackend, name: OperationName) -> dict[str, str]:

@@ -27,6 +27,7 @@ from nexpo_runtime.operation import Operation
 
 from ..contract import Rpc
 from .backend import Criteria, Order, Page, Snapshot, Started
+from .endings import ended
 
 _ENDED_KEPT = 10_000
 _COMPARE = {">": gt, ">=": ge, "<": lt, "<=": le}
@@ -183,9 +184,8 @@ class LocalBackend:
             result = await record.operation.start()
         except Fault as error:
             fault = error
-        record.show(
-            Snapshot(record.name, record.snapshot.progress, done=True, result=result, fault=fault)
-        )
+        progress = ended(record.snapshot.progress, fault)
+        record.show(Snapshot(record.name, progress, done=True, result=result, fault=fault))
         record.ended.set()
         self._forget_oldest()
 
