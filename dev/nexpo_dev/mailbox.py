@@ -9,11 +9,13 @@ acknowledged. Over HTTP:
     GET    /mails/{id}         one mail, the same fields
     GET    /mails/{id}/raw     its bytes as received
     DELETE /mails              clear
-    PUT    /fault              {"mode": "none" | "refuse" | "delay" | "away", "seconds": 0.0}
+    PUT    /fault              {"mode": "none" | "refuse" | "defer" | "delay" | "away",
+                                "seconds": 0.0}
     GET    /fault              the fault now
 
-refuse answers every recipient with a permanent error (550), delay holds the reply to a mail, which
-is kept all the same, away closes the SMTP port.
+refuse answers every recipient with a permanent error (550). defer puts every recipient off (451)
+until so many seconds after the first try, as greylisting does, or with 0 seconds for good. delay
+holds the reply to a mail, which is kept all the same. away closes the SMTP port.
 """
 
 import argparse
@@ -36,7 +38,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-Mode = Literal["none", "refuse", "delay", "away"]
+Mode = Literal["none", "refuse", "defer", "delay", "away"]
 
 
 class Mailbox:
@@ -53,11 +55,13 @@ class Mailbox:
         self._server: asyncio.Server | None = None
         self.mode: Mode = "none"
         self.seconds = 0.0
+        self._first_tries: dict[str, float] = {}
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     async def set_fault(self, mode: Mode, seconds: float = 0.0) -> None:
-        """Behave so from now on; `seconds` is the delay of mode "delay"."""
+        """Behave so from now on; `seconds` is for the modes "defer" and "delay"."""
         self.mode, self.seconds = mode, seconds
+        self._first_tries.clear()
         if mode == "away":
             await self.close()
         else:
@@ -85,6 +89,8 @@ class Mailbox:
         """Take or refuse a recipient."""
         if self.mode == "refuse":
             return "550 5.1.1 This mailbox was told to refuse"
+        if self.mode == "defer" and self._too_early(address):
+            return "451 4.7.1 Greylisted, please try again later"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
@@ -98,6 +104,11 @@ class Mailbox:
         if self.mode == "delay":
             await asyncio.sleep(self.seconds)
         return "250 OK, kept"
+
+    def _too_early(self, address: str) -> bool:
+        now = time.monotonic()
+        since = now - self._first_tries.setdefault(address, now)
+        return not self.seconds or since < self.seconds
 
     def mails(self, to: str | None = None) -> list[dict[str, object]]:
         """All mails, oldest first; only those to one address when it is given."""

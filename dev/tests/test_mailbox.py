@@ -72,6 +72,18 @@ async def test_it_refuses_recipients_when_told_to(
     await send(box, "b@nexpo.example")
 
 
+async def test_it_puts_a_recipient_off_until_some_time_after_the_first_try(
+    box: servers.MailboxServer, http: httpx.AsyncClient
+) -> None:
+    await http.put("/fault", json={"mode": "defer", "seconds": 0.4})
+    for _ in range(2):
+        with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
+            await send(box, "b@nexpo.example")
+        assert refused.value.recipients["b@nexpo.example"][0] == 451
+    await asyncio.sleep(0.4)
+    await send(box, "b@nexpo.example")
+
+
 async def test_a_delayed_mail_is_kept_though_its_sender_gave_up(
     box: servers.MailboxServer, http: httpx.AsyncClient
 ) -> None:

@@ -8,7 +8,7 @@ import re
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import grpc.aio
@@ -99,15 +99,19 @@ class House:
                 headers={"authorization": f"Bearer {self.stack.api_key}"},
             )
 
-    async def token(self, email: str) -> str:
-        """The token of the latest verification mail, once it has arrived."""
+    async def link(self, email: str) -> str:
+        """The link in the latest verification mail, once it has arrived."""
         url = f"{self.stack.servers.mailbox.url}/mails"
         async with asyncio.timeout(PATIENCE), httpx.AsyncClient(trust_env=False) as http:
             while True:
                 for mail in reversed((await http.get(url, params={"to": email})).json()):
-                    if found := re.search(r"[?&]token=([^&\s]+)", mail["text"]):
-                        return unquote(found[1])
+                    if found := re.search(r"https?://\S+[?&]token=[^&\s]+", mail["text"]):
+                        return found[0]
                 await asyncio.sleep(0.05)
+
+    async def token(self, email: str) -> str:
+        """The token in that link."""
+        return parse_qs(urlsplit(await self.link(email)).query)["token"][0]
 
     async def waiting(self, operation: OnboardUserOperation) -> Progress:
         """The progress as soon as the operation waits for its person."""

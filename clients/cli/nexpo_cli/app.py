@@ -15,6 +15,7 @@ from .exits import EXPLAINED, Exit
 from .flags import Flag, flags_of
 from .naming import command_names, group_names, kebab
 from .requests import SecretSource, Typed, parse
+from .screen import PlainConsole
 
 _GLOBAL = Group("Connection and output", sort_key=20)
 _ABOUT = """Nexpo: durable operations from the command line.
@@ -34,6 +35,7 @@ def make_app() -> App:
         version=__version__,
         help_format="plaintext",
         result_action="return_value",
+        console=PlainConsole(highlight=False, markup=False, emoji=False),
     )
     services = [service for service in registry.services() if registry.is_public(service)]
     groups = group_names(services)

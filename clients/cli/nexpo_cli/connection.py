@@ -47,7 +47,8 @@ def config_file() -> Path:
     if named:
         return Path(named)
     base = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(base).expanduser() / "nexpo" / "config.toml"
+    # Who has no home, as in many containers, has no file there; it is not an error.
+    return Path(os.path.expanduser(base)) / "nexpo" / "config.toml"
 
 
 def connection(

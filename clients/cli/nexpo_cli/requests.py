@@ -153,13 +153,20 @@ def _take_secrets(request: Message, flags: list[Flag], typed: Typed) -> None:
                 file=sys.stderr,
             )
         elif source.stdin:
-            _assign(request, flag, _stdin().removesuffix("\n").removesuffix("\r"))
+            _assign(request, flag, _secret_from_stdin(flag))
         elif source.variable is not None:
             if source.variable not in os.environ:
                 raise UsageError(f"{flag.name}-env: {source.variable} is not set.")
             _assign(request, flag, os.environ[source.variable])
         elif flag.required and not _value(request, flag):
             _assign(request, flag, _prompted(flag))
+
+
+def _secret_from_stdin(flag: Flag) -> str:
+    secret = _stdin().removesuffix("\n").removesuffix("\r")
+    if not secret:
+        raise UsageError(f"{flag.name}-stdin: standard input is empty.")
+    return secret
 
 
 def _prompted(flag: Flag) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
 
 from google.longrunning import operations_pb2 as longrunning
@@ -73,12 +74,14 @@ class Command:
             self._warn_of_clear_text(target)
             return asyncio.run(self._call(target, request))
         except NexpoError as error:
-            failures.say(
-                failures.describe(error, target, options.timeout or call_seconds(self.method)),
-                self.screen.err,
-                options.as_json,
-            )
-            self._help_further(error, target)
+            # Where nobody can read it, the exit code still says what it was.
+            with contextlib.suppress(OSError):
+                failures.say(
+                    failures.describe(error, target, options.timeout or call_seconds(self.method)),
+                    self.screen.err,
+                    options.as_json,
+                )
+                self._help_further(error, target)
             return exit_of(error)
         except KeyboardInterrupt:
             self._interrupted()

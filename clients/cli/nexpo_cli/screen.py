@@ -8,10 +8,11 @@ from typing import TextIO
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleDimensions, RenderableType
 
 # Of a pipe: nothing is folded, whoever reads it can.
 _ENDLESS = 10_000
+_NARROWEST = 40
 
 
 class Screen:
@@ -69,11 +70,24 @@ def to_json(message: Message) -> str:
     return json.dumps(data, ensure_ascii=False)
 
 
-class _Console(Console):
+class PlainConsole(Console):
+    """A console that breaks where its pipe does, and that no terminal is too narrow for."""
+
+    @property
+    def size(self) -> ConsoleDimensions:
+        """At least so wide that folding comes to an end; a narrower terminal folds by itself."""
+        found = super().size
+        return ConsoleDimensions(max(found.width, _NARROWEST), found.height)
+
+    @size.setter
+    def size(self, new: tuple[int, int]) -> None:
+        self._width, self._height = new
+
     def on_broken_pipe(self) -> None:
+        """Raises: BrokenPipeError."""
         raise BrokenPipeError
 
 
 def _console(stream: TextIO) -> Console:
     width = None if stream.isatty() else _ENDLESS
-    return _Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+    return PlainConsole(file=stream, width=width, highlight=False, markup=False, emoji=False)

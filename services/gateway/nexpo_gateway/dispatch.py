@@ -29,6 +29,7 @@ from .contract import Contract, Rpc
 from .idempotency import call_content, require_same, settle_request_id, workflow_id
 from .limits import Limits, network
 from .operations.backend import OperationsBackend, Order, Snapshot
+from .operations.endings import telling_the_end
 from .operations.service import NativeCall, OperationMethods, named
 from .protection import Protection
 from .spelling import normalise
@@ -206,7 +207,8 @@ class Dispatcher:
             return await self._backend.query(rpc, name, request, timeout)
         # Keyed, because call ids are clear text on Temporal and what they digest may not be.
         digest = self._protection.keyed_digest(call_content(rpc, request))
-        return await self._backend.update(rpc, name, request, f"{request_id}/{digest}", timeout)
+        update = self._backend.update(rpc, name, request, f"{request_id}/{digest}", timeout)
+        return await telling_the_end(self._backend, name, update)
 
     def _require_target(self, rpc: Rpc, name: OperationName) -> None:
         if name.type not in self.contract.by_type:

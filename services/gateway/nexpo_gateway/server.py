@@ -175,7 +175,11 @@ def _http(settings: GatewaySettings, dispatcher: Dispatcher, health: Health) -> 
     # Metrics are not for users: they have a port of their own, or none.
     shown = [route for route in routes(health, None) if route.path != "/metrics"]
     app = Starlette(
-        routes=[*shown, *verify_routes(dispatcher), Mount("/", app=RestSurface(dispatcher))]
+        routes=[
+            *shown,
+            *verify_routes(dispatcher, settings.public_path),
+            Mount("/", app=RestSurface(dispatcher)),
+        ]
     )
     return HttpServer(
         app, [settings.http_address], keep_alive=settings.http_keep_alive, malformed=malformed

@@ -260,7 +260,7 @@ async def test_the_verify_page_asks_before_it_confirms_and_runs_no_script(
     form = f"operation={quote(name)}&token=wrong"
     refused = await gateway.http("POST", "/verify", form.encode(), key="")
     assert refused.status == 404
-    assert "There is no such operation." in refused.body.decode()
+    assert "This link does not work any more" in refused.body.decode()
     assert (await gateway.http("GET", "/verify", key="")).status == 400
     assert (await gateway.http("POST", "/verify", b"\xff=\xff&x", key="")).status == 400
 

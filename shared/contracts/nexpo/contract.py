@@ -26,6 +26,7 @@ class Retry(Enum):
 
     STANDARD = "standard"
     FOREVER = "forever"
+    PATIENT = "patient"
     NONE = "none"
 
 

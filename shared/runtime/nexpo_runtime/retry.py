@@ -35,5 +35,7 @@ class RetryFigures:
 FIGURES = {
     Retry.STANDARD: RetryFigures(timedelta(milliseconds=200), timedelta(seconds=10), 8),
     Retry.FOREVER: RetryFigures(timedelta(milliseconds=200), timedelta(seconds=30), 0),
+    # Its attempts outlast a month: whoever waits for it says how long.
+    Retry.PATIENT: RetryFigures(timedelta(milliseconds=200), timedelta(minutes=5), 10_000),
     Retry.NONE: RetryFigures(timedelta(milliseconds=200), timedelta(seconds=10), 1),
 }

@@ -12,6 +12,7 @@ import contextlib
 import functools
 import logging
 import socket
+import threading
 from collections.abc import Iterator, Mapping
 
 from opentelemetry import context, trace
@@ -39,11 +40,14 @@ from temporalio.runtime import (
 from .settings import Settings
 
 _PROPAGATOR = TraceContextTextMapPropagator()
-_FLUSH_MILLIS = 3000
+_FLUSH_SECONDS = 3.0
 # Made once: it becomes the real one when `configure` has set the provider.
 _TRACER = trace.get_tracer("nexpo")
 _IDS = RandomIdGenerator()
 _ids_only = False
+_flushing: threading.Thread | None = None
+
+_log = logging.getLogger(__name__)
 
 
 def configure(settings: Settings) -> None:
@@ -78,10 +82,19 @@ def configure(settings: Settings) -> None:
 
 
 def flush() -> None:
-    """Sends what is recorded; waits 3 s at most."""
+    """Sends what is recorded; waits 3 s at most, and never again for a silent collector."""
+    global _flushing
     provider = trace.get_tracer_provider()
-    if isinstance(provider, ReplaySafeTracerProvider):
-        provider.force_flush(_FLUSH_MILLIS)
+    if not isinstance(provider, ReplaySafeTracerProvider):
+        return
+    if _flushing is not None and _flushing.is_alive():
+        return
+    # The SDK takes a time-out and does not keep to it: it waits for one batch after the other.
+    _flushing = threading.Thread(target=provider.force_flush, name="flush-traces", daemon=True)
+    _flushing.start()
+    _flushing.join(_FLUSH_SECONDS)
+    if _flushing.is_alive():
+        _log.warning("the last traces are lost: the collector does not take them")
 
 
 def temporal_plugin() -> OpenTelemetryPlugin:

@@ -43,6 +43,29 @@ asyncio.run(main())
 """
 
 
+# More than the SDK sends in one batch: it waits for each.
+MANY_SPANS = """
+import os, time
+from nexpo_runtime import logs, telemetry
+from nexpo_runtime.settings import Settings
+
+class ManySettings(Settings):
+    service = "many"
+
+settings = ManySettings.load()
+logs.configure(settings)
+telemetry.configure(settings)
+for _ in range(2000):
+    with telemetry.span("one of many"):
+        pass
+for _ in range(2):
+    began = time.monotonic()
+    telemetry.flush()
+    print(time.monotonic() - began, flush=True)
+os._exit(0)
+"""
+
+
 class Collector:
     """Receives spans over OTLP/gRPC."""
 
@@ -117,3 +140,29 @@ async def test_one_trace_reaches_from_the_client_to_the_activity(
     ):
         assert collector.traces_of(span) == {trace}, f"{span} in {collector.spans}"
     assert ("sample-worker", "RunActivity:sample.v1.Greet", trace) in collector.spans
+
+
+async def test_a_collector_that_never_answers_holds_no_end_up() -> None:
+    connected = asyncio.Event()
+
+    async def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.set()
+        await asyncio.sleep(60)
+        writer.close()
+
+    silent = await asyncio.start_server(accept, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", MANY_SPANS),
+        cwd=ROOT,
+        env=environment(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, log = await asyncio.wait_for(process.communicate(), 60)
+    silent.close()
+    first, again = map(float, out.split())
+    assert connected.is_set()
+    assert 2.9 < first < 5
+    assert again < 0.5
+    assert b"the last traces are lost" in log

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass, field
 from email.errors import MessageError
 from email.headerregistry import Address
@@ -15,6 +16,8 @@ from pydantic import SecretStr
 
 from nexpo_runtime.settings import Settings
 from nexpo_runtime.transport import Outside, https, stays_here
+
+_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 
 
 class Tls(StrEnum):
@@ -97,6 +100,11 @@ class NotificationSettings(Settings):
             return None
         return parse_smtp_url(self.smtp_url.get_secret_value(), self.mail_from, self.public_url)
 
+    @property
+    def public_path(self) -> str:
+        """Path of PUBLIC_URL without a slash at its end: "" or as "/a/b"."""
+        return urlsplit(self.public_url).path.rstrip("/")
+
     def mail_state(self) -> str:
         """ "on", or "off: why"."""
         return "on" if self.smtp_url else "off: SMTP_URL is not set"
@@ -104,8 +112,14 @@ class NotificationSettings(Settings):
     def problems(self) -> list[str]:
         """What fields that are well-formed each still get wrong together."""
         problems = super().problems()
-        if self.smtp_url is None:
-            return problems
+        if self.smtp_url is not None:
+            problems += self._problems_of_mail()
+        if public_url := self._problem_of_public_url():
+            problems.append(f"PUBLIC_URL: {public_url}")
+        return problems
+
+    def _problems_of_mail(self) -> list[str]:
+        problems: list[str] = []
         try:
             _ = self.mail
         except ValueError as error:
@@ -114,13 +128,45 @@ class NotificationSettings(Settings):
             )
         if not _is_sender(self.mail_from):
             problems.append("MAIL_FROM: not an address; give 'Name <name@example.com>'")
-        url = urlsplit(self.public_url)
-        if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
-            problems.append(
-                "PUBLIC_URL: not a http:// or https:// URL, but SMTP_URL is set and the links in "
-                "mails begin with it; set it"
-            )
         return problems
+
+    def _problem_of_public_url(self) -> str:
+        if not self.public_url and self.smtp_url is None:
+            return ""
+        if not self.public_url:
+            return "not set, but SMTP_URL is, and the links in mails begin with it; set it"
+        try:
+            url = parse_public_url(self.public_url)
+        except ValueError as error:
+            return f"{error}; give https://host or https://host/path"
+        if self.production and url.startswith("http:"):
+            return "http:// would show the tokens of links to the network; use https://"
+        return ""
+
+
+def parse_public_url(public_url: str) -> str:
+    """PUBLIC_URL without a slash at its end.
+
+    Raises:
+        ValueError: No link can begin with it; the text says why and quotes nothing of it.
+    """
+    if not public_url.isascii() or not public_url.isprintable() or " " in public_url:
+        raise ValueError("has characters that a link cannot have; write a host as xn--...")
+    url = urlsplit(public_url)
+    try:
+        port = url.port
+    except ValueError:
+        raise ValueError("the port is not a number up to 65535") from None
+    if url.scheme not in ("http", "https") or not url.hostname or port == 0:
+        raise ValueError("not a http:// or https:// URL")
+    if url.username is not None or url.password is not None:
+        raise ValueError("has a user or a password, which everyone with a mail would see")
+    if "?" in public_url or "#" in public_url:
+        raise ValueError("has a query or a fragment, and more comes after it in a link")
+    path = url.path.rstrip("/")
+    if not _PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
+        raise ValueError("its path may have letters, digits and - . _ ~ between single slashes")
+    return public_url.rstrip("/")
 
 
 def parse_smtp_url(smtp_url: str, sender: str, public_url: str) -> MailSettings:

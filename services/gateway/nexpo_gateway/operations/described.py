@@ -20,6 +20,7 @@ from nexpo_runtime.errors import Fault
 from nexpo_runtime.names import OperationName
 from nexpo_runtime.temporal_engine import PROGRESS_MEMO, STATE_ATTRIBUTE
 
+from .endings import ended_progress
 from .unreadable import REASON, report
 
 _RUNNING = (
@@ -48,6 +49,7 @@ class Described:
         progress: Its progress, with the attempts of running steps.
         events: How many events its current run's history has.
         completed: Whether it has ended with a result.
+        terminated: Whether someone ended the run, or reset it.
     """
 
     name: OperationName
@@ -56,21 +58,11 @@ class Described:
     progress: Progress
     events: int
     completed: bool = False
+    terminated: bool = False
 
     def ended(self, fault: Fault | None) -> Progress:
         """The progress of an operation that has ended, also of one ended from outside."""
-        if self.progress.state in OVER:
-            return self.progress
-        progress = Progress()
-        progress.CopyFrom(self.progress)
-        unread = fault is not None and fault.reason == Reason.REASON_RECORD_UNREADABLE
-        if fault is None or (unread and self.completed):
-            progress.state, progress.percent = Progress.SUCCEEDED, 100
-        elif fault.reason == Reason.REASON_OPERATION_CANCELLED:
-            progress.state, progress.message = Progress.CANCELLED, fault.message
-        else:
-            progress.state, progress.message = Progress.FAILED, fault.message
-        return progress
+        return ended_progress(self.progress, fault, self.completed)
 
 
 async def describe(client: Client, name: OperationName, limit: timedelta) -> Described:
@@ -119,6 +111,7 @@ async def from_info(client: Client, info: WorkflowExecutionInfo) -> Described:
         progress=progress,
         events=info.history_length,
         completed=info.status == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED,
+        terminated=info.status == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TERMINATED,
     )
 
 

@@ -42,6 +42,8 @@ def parse_filter(text: str, tenant: str, types: Container[str]) -> Criteria:
             created.append((operator, _moment(value, position)))
         elif operator != "=":
             raise _malformed(f"{field} can only be compared with '=' (at {position})")
+        elif (field == "type" and wanted_types) or (field == "state" and states):
+            raise _malformed(f"{field} can be given once (at {position})")
         elif field == "type":
             if value not in types:
                 raise _malformed(f"there is no operation type '{value}' (at {position})")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, timedelta
 
 from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
@@ -16,6 +17,13 @@ from nexpo_runtime.temporal_engine import STATE_ATTRIBUTE, TENANT_ATTRIBUTE
 
 from .backend import Criteria
 from .described import Described, from_info
+
+_RUNNING = "ExecutionStatus = 'Running'"
+_ENDED: Mapping[int, Sequence[str]] = {
+    Progress.SUCCEEDED: ("Completed",),
+    Progress.CANCELLED: ("Canceled",),
+    Progress.FAILED: ("Failed", "Terminated", "TimedOut"),
+}
 
 
 async def list_page(
@@ -63,15 +71,27 @@ def visibility_query(criteria: Criteria) -> str:
         # One entry per chain of runs: the current one.
         "ExecutionStatus != 'ContinuedAsNew'",
     ]
-    terms += [f"WorkflowType = {_quoted(name)}" for name in criteria.types]
+    if criteria.types:
+        terms.append(f"WorkflowType IN ({', '.join(map(_quoted, criteria.types))})")
     if criteria.states:
-        states = ", ".join(_quoted(Progress.State.Name(state)) for state in criteria.states)
-        terms.append(f"{STATE_ATTRIBUTE.name} IN ({states})")
+        terms.append(f"({' OR '.join(map(_in_state, criteria.states))})")
     terms += [
         f"StartTime {operator} {_quoted(moment.astimezone(UTC).isoformat())}"
         for operator, moment in criteria.created
     ]
     return " AND ".join(terms)
+
+
+def _in_state(state: Progress.State.ValueType) -> str:
+    """Whether an operation is in a state.
+
+    The search attribute is what a workflow last said of itself. One that was
+    terminated, or ended in any other way from outside, says no more: only its
+    execution's status is true then.
+    """
+    open_term = f"{_RUNNING} AND {STATE_ATTRIBUTE.name} = {_quoted(Progress.State.Name(state))}"
+    ended = ", ".join(map(_quoted, _ENDED.get(state, ())))
+    return f"({open_term} OR ExecutionStatus IN ({ended}))" if ended else f"({open_term})"
 
 
 def _quoted(value: str) -> str:

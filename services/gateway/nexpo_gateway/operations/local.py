@@ -27,6 +27,7 @@ from nexpo_runtime.operation import Operation
 
 from ..contract import Rpc
 from .backend import Criteria, Order, Page, Snapshot, Started, ended
+from .endings import ended_progress
 
 _ENDED_KEPT = 10_000
 _COMPARE = {">": gt, ">=": ge, "<": lt, "<=": le}
@@ -175,7 +176,8 @@ class LocalBackend:
             result = await record.operation.start()
         except Fault as error:
             fault = error
-        record.show(ended(record.name, record.snapshot.progress, result, fault))
+        progress = ended_progress(record.snapshot.progress, fault)
+        record.show(ended(record.name, progress, result, fault))
         record.ended.set()
         self._forget_oldest()
 

@@ -177,7 +177,8 @@ class OperationMethods:
         # A list does not know why the latest attempt failed; a description does.
         described = [await self._described(snapshot, call.timeout()) for snapshot in page.snapshots]
         return ListOperationTasksResponse(
-            tasks=[task for snapshot in described for task in snapshot.progress.tasks],
+            # The list may lag behind: one that has ended meanwhile has no open tasks.
+            tasks=[task for one in described if not one.done for task in one.progress.tasks],
             next_page_token=self._pages.seal(page.next, "tasks", tenant),
         )
 

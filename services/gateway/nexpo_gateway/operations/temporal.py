@@ -185,6 +185,8 @@ class TemporalBackend:
         async def complete(described: Described) -> Snapshot | None:
             async with slots:
                 try:
+                    if await self._reset(client, described, timeout):
+                        return None
                     return await self._snapshot(client, described, timeout)
                 except Fault as fault:
                     # Visibility lags: what it still lists may be deleted by now.
@@ -197,6 +199,12 @@ class TemporalBackend:
 
     def watch(self, name: OperationName) -> AsyncIterator[Snapshot]:
         return changes(self._calling.client, name, self._described, self._snapshot)
+
+    async def _reset(self, client: Client, listed: Described, timeout: float) -> bool:
+        """Whether a listed run was terminated because its operation goes on in another."""
+        if not listed.terminated:
+            return False
+        return (await self._described(client, listed.name, timeout)).run_id != listed.run_id
 
     async def _described(self, client: Client, name: OperationName, timeout: float) -> Described:
         return await self._calling.prompt(timeout, lambda limit: describe(client, name, limit))

@@ -1,23 +1,26 @@
 """The page behind the link in a verification e-mail.
 
 The link only shows a button: mail scanners follow links, and a GET must not
-confirm anything. The page has no script and nothing from elsewhere.
+confirm anything. The page has no script and nothing from elsewhere, and no word
+that is not for the person who signed up.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import math
+from collections.abc import Mapping
 from html import escape
 from urllib.parse import parse_qsl
 
+from google.protobuf.message import Message as ProtobufMessage
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from nexpo.errors.v1.errors_pb2 import Reason
-from nexpo.users.v1.users_pb2 import VerifyEmailRequest
+from nexpo.users.v1.users_pb2 import ResendVerificationRequest, VerifyEmailRequest
 from nexpo_runtime.errors import Fault
 
 from ..calls import CallContext
@@ -26,9 +29,19 @@ from .bodies import Body
 from .faults import presentable
 from .problems import http_status
 from .rest import call_context, read_query
+from .verify_outcomes import (
+    ASKING,
+    CONFIRMED,
+    INCOMPLETE,
+    MAIL_ASKED,
+    Offer,
+    Outcome,
+    outcome_of,
+)
 
 PATH = "/verify"
-_RPC = "/nexpo.users.v1.UserService/VerifyEmail"
+_VERIFY = "/nexpo.users.v1.UserService/VerifyEmail"
+_RESEND = "/nexpo.users.v1.UserService/ResendVerification"
 _FIELDS = ("operation", "token")
 _FORM_BYTES = 8 * 1024
 _FORM_FIELDS = 8
@@ -37,7 +50,8 @@ _STYLE = (
     "body{font-family:system-ui,sans-serif;max-width:32rem;margin:4rem auto;padding:0 1rem;"
     "line-height:1.5;color:#1a1a1a;background:#fff}"
     "button{font:inherit;padding:.6rem 1.2rem;border:0;border-radius:.4rem;color:#fff;"
-    "background:#1f5fbf;cursor:pointer}"
+    "background:#1f5fbf;cursor:pointer;min-height:2.75rem}"
+    "button:focus-visible{outline:.2rem solid #e8a33d;outline-offset:.2rem}"
     "@media(prefers-color-scheme:dark){body{color:#eee;background:#181818}}"
 )
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -50,6 +64,7 @@ _HEADERS = {
     "referrer-policy": "no-referrer",
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
+    "x-robots-tag": "noindex",
 }
 _PAGE = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -57,52 +72,75 @@ _PAGE = (
     "<title>{title}</title><style>{style}</style></head>"
     "<body><main><h1>{title}</h1>{content}</main></body></html>"
 )
+# Where the page is, seen from itself: right behind every proxy, whatever it does to paths.
 _FORM = (
-    "<p>Press the button to confirm that this e-mail address is yours.</p>"
-    '<form method="post" action="{path}">{inputs}<button>Confirm</button></form>'
+    '<form method="post" action="verify">{inputs}'
+    '<button type="submit" name="do" value="{does}">{label}</button></form>'
 )
+_LABELS = {Offer.CONFIRM: "Confirm my e-mail address", Offer.MAIL: "Send me a new e-mail"}
 
 
-def verify_routes(dispatcher: Dispatcher) -> list[Route]:
-    """GET shows the button; POST calls VerifyEmail and says what came of it."""
+def verify_routes(dispatcher: Dispatcher, public_path: str) -> list[Route]:
+    """GET shows the button; POST calls VerifyEmail and says what came of it.
+
+    Args:
+        dispatcher: Makes the calls.
+        public_path: Path of PUBLIC_URL, "" or as "/a/b". A proxy in front may strip it
+            or not, so the page is at both places.
+    """
 
     async def ask(request: Request) -> Response:
         try:
-            given = dict(read_query(request))
-        except Fault as fault:
-            return _refusal(fault)
-        values = {name: given.get(name, "") for name in _FIELDS}
-        if not all(values.values()):
-            return _page("This link is not complete", "<p>Open it as the e-mail has it.</p>", 400)
-        inputs = "".join(
-            f'<input type="hidden" name="{name}" value="{escape(value)}">'
-            for name, value in values.items()
-        )
-        return _page("Confirm your e-mail address", _FORM.format(path=PATH, inputs=inputs))
+            query = dict(read_query(request))
+        except Fault:
+            return _page(INCOMPLETE)
+        given = {name: query.get(name, "") for name in _FIELDS}
+        return _page(ASKING if all(given.values()) else INCOMPLETE, given)
 
-    async def confirm(request: Request) -> Response:
+    async def answer(request: Request) -> Response:
         context = call_context(request)
         body = Body(request.headers, request.receive)
-        try:
-            dispatcher.arrived(context)
-            rpc = dispatcher.contract.by_path[_RPC]
-            await dispatcher.call(rpc, context, lambda: _message(body, context))
-        except ClientDisconnect:
-            raise
-        except Exception as error:
-            return _Answer(_refusal(presentable(error, _RPC)), body)
-        return _page("Your e-mail address is confirmed", "<p>You can close this page.</p>")
+        return _Answer(await _answered(dispatcher, context, body), body)
 
-    return [Route(PATH, ask, methods=["GET"]), Route(PATH, confirm, methods=["POST"])]
+    return [
+        Route(path, endpoint, methods=[verb])
+        for path in dict.fromkeys((PATH, public_path + PATH))
+        for verb, endpoint in (("GET", ask), ("POST", answer))
+    ]
 
 
-async def _message(body: Body, context: CallContext) -> VerifyEmailRequest:
-    content = await body.read(context, _FORM_BYTES)
+async def _answered(dispatcher: Dispatcher, context: CallContext, body: Body) -> Response:
+    """What comes of a button that was pressed."""
+    given: dict[str, str] = {}
+    method = _VERIFY
     try:
-        given = dict(parse_qsl(content.decode("ascii", "replace"), max_num_fields=_FORM_FIELDS))
+        dispatcher.arrived(context)
+        form = _form(await body.read(context, _FORM_BYTES))
+        given = {name: form.get(name, "") for name in _FIELDS}
+        if not all(given.values()):
+            return _page(INCOMPLETE)
+        message: ProtobufMessage = VerifyEmailRequest(**given)
+        if form.get("do") == Offer.MAIL.value:
+            method, message = _RESEND, ResendVerificationRequest(operation=given["operation"])
+
+        async def read() -> ProtobufMessage:
+            return message
+
+        await dispatcher.call(dispatcher.contract.by_path[method], context, read)
+    except ClientDisconnect:
+        raise
+    except Exception as error:
+        fault = presentable(error, method)
+        return _page(outcome_of(fault), given, fault)
+    return _page(CONFIRMED if method == _VERIFY else MAIL_ASKED)
+
+
+def _form(body: bytes) -> dict[str, str]:
+    """A form's fields; none when it is no form."""
+    try:
+        return dict(parse_qsl(body.decode("ascii", "replace"), max_num_fields=_FORM_FIELDS))
     except ValueError:
-        raise Fault(Reason.REASON_INVALID_ARGUMENT, "The form cannot be read.") from None
-    return VerifyEmailRequest(**{name: given.get(name, "") for name in _FIELDS})
+        return {}
 
 
 class _Answer(Response):
@@ -116,11 +154,28 @@ class _Answer(Response):
         await self._unread.answer(self._response, scope, send)
 
 
-def _refusal(fault: Fault) -> Response:
-    content = f"<p>{escape(fault.message)}</p><p>{escape(fault.entry.hint)}</p>"
-    return _page("That did not work", content, http_status(fault))
+def _page(
+    outcome: Outcome, given: Mapping[str, str] | None = None, fault: Fault | None = None
+) -> HTMLResponse:
+    words = "".join(f"<p>{escape(text)}</p>" for text in outcome.words)
+    title = escape(outcome.title)
+    content = words + _button(outcome.offer, given or {})
+    page = _PAGE.format(title=title, style=_STYLE, content=content)
+    status = outcome.status or (http_status(fault) if fault else 200)
+    return HTMLResponse(page, status, headers={**_HEADERS, **_retry_after(fault)})
 
 
-def _page(title: str, content: str, status: int = 200) -> HTMLResponse:
-    page = _PAGE.format(title=escape(title), style=_STYLE, content=content)
-    return HTMLResponse(page, status, headers=_HEADERS)
+def _button(offer: Offer, given: Mapping[str, str]) -> str:
+    # Without what the link says there is nothing to press a button for.
+    if offer is Offer.NOTHING or not all(given.get(name) for name in _FIELDS):
+        return ""
+    inputs = "".join(
+        f'<input type="hidden" name="{name}" value="{escape(given[name])}">' for name in _FIELDS
+    )
+    return _FORM.format(inputs=inputs, does=offer.value, label=_LABELS[offer])
+
+
+def _retry_after(fault: Fault | None) -> dict[str, str]:
+    if fault is None or fault.retry_after is None:
+        return {}
+    return {"retry-after": str(math.ceil(fault.retry_after.total_seconds()))}

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from nexpo.ai.v1.ai_pb2 import WriteWelcomeRequest
 from nexpo.ai.v1.ai_temporal import ai_activities as ai
 from nexpo.cloud.v1.cloud_pb2 import CreateHomeRequest, CreateHomeResponse, RemoveHomeRequest
 from nexpo.cloud.v1.cloud_temporal import cloud_activities as cloud
-from nexpo.contract import Call
 from nexpo.data.v1.data_pb2 import (
     CreateUserRequest,
     CreateUserResponse,
@@ -24,12 +22,7 @@ from nexpo.data.v1.data_pb2 import (
 )
 from nexpo.data.v1.data_temporal import database_activities as db
 from nexpo.errors.v1.errors_pb2 import Reason
-from nexpo.notifications.v1.notifications_pb2 import (
-    SendVerificationRequest,
-    SendVerificationResponse,
-    SendWelcomeRequest,
-    VerificationKind,
-)
+from nexpo.notifications.v1.notifications_pb2 import SendWelcomeRequest, VerificationKind
 from nexpo.notifications.v1.notifications_temporal import notification_activities as notifications
 from nexpo.users.v1.users_pb2 import (
     OnboardUserRequest,
@@ -51,6 +44,7 @@ from nexpo_runtime.saga import Saga, SagaStep
 
 from .store_names import store_name
 from .verification import Verification
+from .verification_mails import VerificationMails
 
 VERIFY_WITHIN = timedelta(hours=24)
 WELCOME_WITHIN = timedelta(seconds=20)
@@ -150,15 +144,14 @@ class OnboardUser(Operation[OnboardUserRequest, OnboardUserResponse]):
             else VERIFY_WITHIN
         )
         state = self.verification
-        expires = state.expire_time = flow.now() + within
-        remind: timedelta | None = within / 2
-        await self._mail(
-            saga, user, "send verification e-mail", VerificationKind.VERIFICATION_KIND_FIRST
-        )
+        expires = flow.now() + within
+        mails = VerificationMails(saga, user, self.name, state, expires)
+        await mails.first("send verification e-mail")
         self.waiting("Waiting for the e-mail address to be verified.")
+        # Half-way between the first mail, which may have come late, and the end.
+        remind: datetime | None = flow.now() + (expires - flow.now()) / 2
         while not state.done:
-            left = expires - flow.now()
-            pause = left if remind is None else left - (within - remind)
+            pause = (remind or expires) - flow.now()
             changed = await flow.until(
                 lambda: state.done or state.resend_due(), max(pause, timedelta(0))
             )
@@ -167,48 +160,18 @@ class OnboardUser(Operation[OnboardUserRequest, OnboardUserResponse]):
             if changed:
                 state.resends_sent += 1
                 name = f"send verification e-mail again, {state.resends_sent}"
-                await self._mail_again(saga, user, name, VerificationKind.VERIFICATION_KIND_RESEND)
+                kind = VerificationKind.VERIFICATION_KIND_RESEND
+                await mails.again(name, kind, lambda: state.done)
             elif remind is not None:
                 remind = None
-                await self._mail_again(
-                    saga, user, "send reminder", VerificationKind.VERIFICATION_KIND_REMINDER
-                )
+                kind = VerificationKind.VERIFICATION_KIND_REMINDER
+                # A mail that was asked for says all that the reminder would.
+                await mails.again("send reminder", kind, lambda: state.done or state.resend_due())
             else:
                 raise Fault(
                     Reason.REASON_VERIFICATION_EXPIRED,
                     "The e-mail address was not verified in time.",
                 )
-
-    async def _mail(
-        self, saga: Saga, user: User, name: str, kind: VerificationKind.ValueType
-    ) -> None:
-        await self._sent(saga.step(name, self._mail_call(user, kind), target="mail"))
-
-    async def _mail_again(
-        self, saga: Saga, user: User, name: str, kind: VerificationKind.ValueType
-    ) -> None:
-        """One more mail; without it the first one's token still counts."""
-        step = saga.step(name, self._mail_call(user, kind), target="mail")
-        await self._sent(saga.optional(step))
-
-    async def _sent(self, sending: Awaitable[SendVerificationResponse | None]) -> None:
-        self.verification.sending = True
-        try:
-            answer = await sending
-        finally:
-            self.verification.sending = False
-        if answer is not None:
-            self.verification.sent(answer.token_digest)
-
-    def _mail_call(
-        self, user: User, kind: VerificationKind.ValueType
-    ) -> Call[SendVerificationResponse]:
-        request = SendVerificationRequest(
-            email=user.email, display_name=user.display_name, operation=self.name, kind=kind
-        )
-        assert self.verification.expire_time is not None
-        request.expire_time.FromDatetime(self.verification.expire_time)
-        return notifications.send_verification(request)
 
     async def _activated(self, saga: Saga, stores: list[Store.ValueType], user: User) -> None:
         """Makes the account active in every store; what it holds they have taken already."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from datetime import datetime
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_runtime.errors import Fault
@@ -32,7 +31,6 @@ class Verification:
         self.sending = False
         self.resends_asked = 0
         self.resends_sent = 0
-        self.expire_time: datetime | None = None
 
     def sent(self, digest: str) -> None:
         """A mail with the token of this SHA-256 (hex) was sent."""

@@ -8,6 +8,7 @@ from nexpo_gateway.activities.settings import (
     MailSettings,
     NotificationSettings,
     Tls,
+    parse_public_url,
     parse_smtp_url,
 )
 from nexpo_runtime.settings import SettingsError
@@ -78,6 +79,59 @@ def test_without_smtp_url_nothing_else_is_asked_for_and_mail_is_off() -> None:
 
     assert settings.mail is None
     assert settings.mail_state() == "off: SMTP_URL is not set"
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("https://nexpo.example", ""),
+        ("https://nexpo.example/", ""),
+        ("https://nexpo.example/app", "/app"),
+        ("https://nexpo.example:8443/a/b-c.d_~1/", "/a/b-c.d_~1"),
+        ("http://[::1]:8080", ""),
+    ],
+)
+def test_public_url_may_have_a_path(url: str, path: str) -> None:
+    settings = NotificationSettings.load(public_url=url)
+
+    assert settings.public_path == path
+    assert parse_public_url(url).endswith(path or url.rstrip("/"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nexpo.example",
+        "ftp://nexpo.example",
+        "https://",
+        "https:///path",
+        "https://nexpo.example:port",
+        "https://nexpo.example:0",
+        "https://nexpo.example:70000",
+        "https://user:secret@nexpo.example",
+        "https://nexpo.example/?a=b",
+        "https://nexpo.example?",
+        "https://nexpo.example/#here",
+        "https://nexpo.example/a b",
+        "https://nexpo.example/a//b",
+        "https://nexpo.example/../a",
+        "https://nexpo.example/{a}",
+        "https://nexpo.example/%61",
+        "https://nexpö.example",
+        "https://nexpo.example/\n",
+    ],
+)
+@pytest.mark.parametrize("smtp_url", [None, "smtp://mail.example"])
+def test_a_public_url_that_no_link_can_begin_with_is_refused_with_the_mend(
+    url: str, smtp_url: str | None
+) -> None:
+    with pytest.raises(SettingsError) as failed:
+        NotificationSettings.load(public_url=url, smtp_url=smtp_url)
+
+    [problem] = failed.value.problems
+    assert problem.startswith("PUBLIC_URL: ")
+    assert "give https://host" in problem
+    assert "secret" not in problem
 
 
 def test_a_path_in_public_url_is_kept_without_a_second_slash() -> None:

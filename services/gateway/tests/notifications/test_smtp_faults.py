@@ -142,7 +142,7 @@ async def test_a_server_that_is_away_refuses_or_delays_is_told_apart(
         servers.mailbox(tmp_path) as mailbox,
         httpx.AsyncClient(base_url=mailbox.url) as http,
     ):
-        for mode in ("away", "refuse", "delay"):
+        for mode in ("away", "refuse", "defer", "delay"):
             await http.put("/fault", json={"mode": mode, "seconds": 30})
             reasons[mode] = (await failure(mailbox.smtp_url, timeout=1.0)).name
         await http.put("/fault", json={"mode": "none"})
@@ -154,6 +154,7 @@ async def test_a_server_that_is_away_refuses_or_delays_is_told_apart(
     assert reasons == {
         "away": "MAIL_UNAVAILABLE",
         "refuse": "MAIL_REFUSED",
+        "defer": "MAIL_UNAVAILABLE",
         "delay": "MAIL_UNAVAILABLE",
     }
     assert len(mails) == 1

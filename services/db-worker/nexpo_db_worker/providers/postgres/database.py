@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Self
@@ -12,9 +13,10 @@ import asyncpg
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.users.v1.users_pb2 import Store
-from nexpo_db_worker.providers.faults import store_fault
+from nexpo_db_worker.providers.faults import TITLES, store_fault
 from nexpo_db_worker.providers.postgres.lost import LOST
 from nexpo_db_worker.providers.postgres.migrations import FOLDER, migrate
+from nexpo_db_worker.providers.postgres.poolers import MEND, shows_pooler
 from nexpo_db_worker.providers.preparation import Preparation
 from nexpo_db_worker.providers.sqlstate import reason_of_sqlstate
 
@@ -23,6 +25,7 @@ _CONNECT_S = 3.0
 _COMMAND_S = 4.0
 _WHOLE_S = 7.0
 _CLOSE_S = 2.0
+_REPEAT_S = 60.0
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +41,7 @@ class Database:
         self._store = store
         self._size = size
         self._pool: asyncpg.Pool | None = None
+        self._name_again = 0.0
         self._prepared = Preparation(self._migrate)
 
     @classmethod
@@ -98,12 +102,22 @@ class Database:
         try:
             yield
         except asyncpg.PostgresError as error:
+            if shows_pooler(error):
+                self._name_pooler()
+                reason = Reason.REASON_STORE_UNAVAILABLE
+                raise store_fault(self._store, reason, error) from None
             reason = reason_of_sqlstate(str(error.sqlstate or ""))
             raise store_fault(self._store, reason, error) from None
         except ValueError as error:  # a parameter that cannot be encoded
             raise store_fault(self._store, Reason.REASON_STORE_REFUSED, error) from None
         except LOST as error:
             raise store_fault(self._store, Reason.REASON_STORE_UNAVAILABLE, error) from None
+
+    def _name_pooler(self) -> None:
+        now = time.monotonic()
+        if now >= self._name_again:
+            self._name_again = now + _REPEAT_S
+            _log.error("%s: %s", TITLES[self._store], MEND)
 
     async def _migrate(self) -> None:
         async with self._acquire() as connection:

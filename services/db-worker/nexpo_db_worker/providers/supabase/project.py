@@ -136,7 +136,10 @@ class Project:
 
     async def _migrate(self) -> None:
         if self._database_url is not None:
-            connection = await asyncpg.connect(self._database_url, timeout=_CONNECT_S)
+            # Supabase offers a pooler in transaction mode first: no statement outlives one.
+            connection = await asyncpg.connect(
+                self._database_url, timeout=_CONNECT_S, statement_cache_size=0
+            )
             try:
                 applied = await migrate(connection, FILES, after=CLOSE)
                 closed = await close(connection)

@@ -59,7 +59,9 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     No such operation, or it is not yours.
     """
     REASON_OPERATION_DONE: _Reason.ValueType  # 21
-    """The operation has ended."""
+    """The operation has ended; for an update, metadata `state` says how, and
+    `reason` why it failed.
+    """
     REASON_OPERATION_CANCELLING: _Reason.ValueType  # 22
     """The operation is being cancelled or undone."""
     REASON_OPERATION_CANCELLED: _Reason.ValueType  # 23
@@ -187,7 +189,9 @@ REASON_OPERATION_NOT_FOUND: Reason.ValueType  # 20
 No such operation, or it is not yours.
 """
 REASON_OPERATION_DONE: Reason.ValueType  # 21
-"""The operation has ended."""
+"""The operation has ended; for an update, metadata `state` says how, and
+`reason` why it failed.
+"""
 REASON_OPERATION_CANCELLING: Reason.ValueType  # 22
 """The operation is being cancelled or undone."""
 REASON_OPERATION_CANCELLED: Reason.ValueType  # 23

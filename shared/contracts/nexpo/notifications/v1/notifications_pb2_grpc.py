@@ -54,7 +54,9 @@ class NotificationActivitiesServicer:
     """
 
     def SendVerification(self, request, context):
-        """Sends a verification e-mail with a link that carries a secret token.
+        """Sends a verification e-mail with a link that carries a secret token. A mail
+        server may put strangers off for many minutes: the workflow says how long
+        the mail is of use.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,10 @@ class NotificationActivitiesStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> NotificationActivitiesAsyncStub: ...
     SendVerification: _grpc.UnaryUnaryMultiCallable[_notifications_pb2.SendVerificationRequest, _notifications_pb2.SendVerificationResponse]
-    """Sends a verification e-mail with a link that carries a secret token."""
+    """Sends a verification e-mail with a link that carries a secret token. A mail
+    server may put strangers off for many minutes: the workflow says how long
+    the mail is of use.
+    """
     SendWelcome: _grpc.UnaryUnaryMultiCallable[_notifications_pb2.SendWelcomeRequest, _notifications_pb2.SendWelcomeResponse]
     """Sends the welcome e-mail."""
 
@@ -48,7 +51,10 @@ class NotificationActivitiesAsyncStub(NotificationActivitiesStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SendVerification: _aio.UnaryUnaryMultiCallable[_notifications_pb2.SendVerificationRequest, _notifications_pb2.SendVerificationResponse]  # type: ignore[assignment]
-    """Sends a verification e-mail with a link that carries a secret token."""
+    """Sends a verification e-mail with a link that carries a secret token. A mail
+    server may put strangers off for many minutes: the workflow says how long
+    the mail is of use.
+    """
     SendWelcome: _aio.UnaryUnaryMultiCallable[_notifications_pb2.SendWelcomeRequest, _notifications_pb2.SendWelcomeResponse]  # type: ignore[assignment]
     """Sends the welcome e-mail."""
 
@@ -63,7 +69,10 @@ class NotificationActivitiesServicer(metaclass=_abc_1.ABCMeta):
         request: _notifications_pb2.SendVerificationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_notifications_pb2.SendVerificationResponse, _abc.Awaitable[_notifications_pb2.SendVerificationResponse]]:
-        """Sends a verification e-mail with a link that carries a secret token."""
+        """Sends a verification e-mail with a link that carries a secret token. A mail
+        server may put strangers off for many minutes: the workflow says how long
+        the mail is of use.
+        """
 
     @_abc_1.abstractmethod
     def SendWelcome(

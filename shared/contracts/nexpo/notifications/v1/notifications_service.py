@@ -40,7 +40,10 @@ class NotificationActivitiesBase(ABC):
     async def send_verification(
         self, request: notifications_pb2.SendVerificationRequest
     ) -> notifications_pb2.SendVerificationResponse:
-        """Sends a verification e-mail with a link that carries a secret token."""
+        """Sends a verification e-mail with a link that carries a secret token. A mail
+        server may put strangers off for many minutes: the workflow says how long
+        the mail is of use.
+        """
 
     @abstractmethod
     async def send_welcome(

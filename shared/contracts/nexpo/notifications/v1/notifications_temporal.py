@@ -23,9 +23,12 @@ class NotificationActivities:
         request=notifications_pb2.SendVerificationRequest,
         response=notifications_pb2.SendVerificationResponse,
         start_to_close=timedelta(seconds=15),
-        retry=Retry.STANDARD,
+        retry=Retry.PATIENT,
     )
-    """Sends a verification e-mail with a link that carries a secret token."""
+    """Sends a verification e-mail with a link that carries a secret token. A mail
+    server may put strangers off for many minutes: the workflow says how long
+    the mail is of use.
+    """
 
     send_welcome: Final = Activity(
         "nexpo.notifications.v1.SendWelcome",

@@ -39,6 +39,11 @@ class _RetryEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Retry.ValueType
     """Without limit: for steps after the pivot and for undo."""
     RETRY_NONE: _Retry.ValueType  # 3
     """One attempt."""
+    RETRY_PATIENT: _Retry.ValueType  # 4
+    """As long as the workflow waits, with pauses of up to five minutes: for what
+    may be away for hours, such as a mail server. What the catalogue calls
+    final is not retried.
+    """
 
 class Retry(_Retry, metaclass=_RetryEnumTypeWrapper):
     """Named retry behaviours; their figures are the runtime's."""
@@ -51,6 +56,11 @@ RETRY_FOREVER: Retry.ValueType  # 2
 """Without limit: for steps after the pivot and for undo."""
 RETRY_NONE: Retry.ValueType  # 3
 """One attempt."""
+RETRY_PATIENT: Retry.ValueType  # 4
+"""As long as the workflow waits, with pauses of up to five minutes: for what
+may be away for hours, such as a mail server. What the catalogue calls
+final is not retried.
+"""
 Global___Retry: _TypeAlias = Retry  # noqa: Y015
 
 class _Sensitive:

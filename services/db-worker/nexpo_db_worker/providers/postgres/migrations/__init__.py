@@ -46,7 +46,10 @@ async def migrate(
     """
     # Looked up first, so that a role without the right to create tables can work
     # on a database that somebody else has migrated.
-    if {file.name for file in files} <= await _applied(connection):
+    # Nothing but transactions: a pooler may give each to another connection.
+    async with connection.transaction():
+        applied = await _applied(connection)
+    if {file.name for file in files} <= applied:
         return []
     async with alone(connection):
         await connection.execute(_LEDGER, timeout=_WAIT_S)
