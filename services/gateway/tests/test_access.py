@@ -147,9 +147,9 @@ async def test_a_tenants_list_and_tasks_hold_only_its_own(keys_file: Path) -> No
             assert [task["operation"] for task in tasks] == [name]
             listed = (await gateway.rest("GET", "/v1/operations", key=key))["operations"]
             assert [operation["name"] for operation in listed] == [name]
+        done = f"/v1/{names['acme-key']}/tasks/pack:markDone"
         with pytest.raises(Refused) as foreign:
-            task = f"/v1/{names['acme-key']}/tasks/pack"
-            await gateway.rest("POST", f"{task}:markDone", {"note": "x"}, key="other-key")
+            await gateway.rest("POST", done, {"note": "x"}, key="other-key")
         assert foreign.value.reason == "OPERATION_NOT_FOUND"
         for key, name in names.items():
             await gateway.rest("POST", f"/v1/{name}/tasks/pack:markDone", {"note": "x"}, key=key)
@@ -170,7 +170,10 @@ async def test_a_page_token_of_one_tenant_opens_nothing_for_another(keys_file: P
             await gateway.send(plan="finish", key=key)
         page = await gateway.rest("GET", "/v1/operations?page_size=1")
         token = page["nextPageToken"]
-        for target in (f"/v1/operations?page_token={token}", f"/v1/operationTasks?page_token={token}"):
+        for target in (
+            f"/v1/operations?page_token={token}",
+            f"/v1/operationTasks?page_token={token}",
+        ):
             with pytest.raises(Refused) as foreign:
                 await gateway.rest("GET", target, key="other-key")
             assert foreign.value.reason == "INVALID_PAGE_TOKEN"
