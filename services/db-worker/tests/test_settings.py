@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from pydantic import SecretStr
 
@@ -89,3 +91,12 @@ def test_a_key_in_clear_text_is_refused_in_production() -> None:
         supabase_key=SecretStr("key"),
     )
     assert found == ["SUPABASE_URL: http:// would show the key to the network; use https://"]
+
+
+def test_a_fence_is_kept_for_days_and_looked_for_by_the_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", POSTGRES)
+    assert DbSettings.load().tombstone_retention == timedelta(days=7)
+    monkeypatch.setenv("TOMBSTONE_RETENTION_DAYS", "2.5")
+    assert DbSettings.load().tombstone_retention == timedelta(hours=60)
