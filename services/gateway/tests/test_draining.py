@@ -18,34 +18,40 @@ from .in_process import Finding, in_process, worker
 
 
 class Ending:
-    """A gateway with two calls under way, one on each surface, that is told to end."""
+    """A gateway with a call under way on one surface, that is told to end."""
 
-    def __init__(self, gateway: Gateway, service: Finding, told: asyncio.Event) -> None:
+    def __init__(
+        self, gateway: Gateway, service: Finding, told: asyncio.Event, surface: str
+    ) -> None:
         self.gateway = gateway
         self.service = service
-        self.grpc = asyncio.create_task(gateway.parcel("FindParcels", depot="held"))
-        self.rest = asyncio.create_task(gateway.rest("GET", "/v1/parcels?depot=held"))
+        self.call = asyncio.create_task(
+            gateway.rest("GET", "/v1/parcels?depot=held")
+            if surface == "rest"
+            else gateway.parcel("FindParcels", depot="held")
+        )
         self._told = told
 
     async def begin(self) -> None:
         """Returns once the gateway takes no new calls."""
-        await eventually(lambda: self.service.held == 2)
+        await eventually(lambda: self.service.held == 1)
         self._told.set()
         await eventually(self._refused)
 
     async def _refused(self) -> bool:
         try:
             await self.gateway.parcel("FindParcels", _timeout=2)
-        except Refused:
+            await self.gateway.rest("GET", "/v1/parcels")
+        except (Refused, OSError, asyncio.IncompleteReadError):
             return True
         return False
 
 
 @contextlib.asynccontextmanager
 async def ending(
-    keys_file: Path, seconds: float
+    keys_file: Path, seconds: float, surface: str
 ) -> AsyncIterator[tuple[Ending, asyncio.Task[None]]]:
-    """Calls under way, and the gateway's task, which ends with the gateway."""
+    """A call under way, and the gateway's task, which ends with the gateway."""
     service, told, listening = Finding(), asyncio.Event(), asyncio.Event()
     ports: list[int] = []
 
@@ -61,32 +67,35 @@ async def ending(
         running = asyncio.create_task(gateway_until_told(address))
         await listening.wait()
         async with Gateway(*ports) as gateway:
-            yield Ending(gateway, service, told), running
+            yield Ending(gateway, service, told, surface), running
 
 
-async def test_calls_under_way_are_answered_before_a_gateway_ends(keys_file: Path) -> None:
-    async with ending(keys_file, seconds=10) as (calls, gateway):
+@pytest.mark.parametrize("surface", ["grpc", "rest"])
+async def test_a_call_under_way_is_answered_before_a_gateway_ends(
+    keys_file: Path, surface: str
+) -> None:
+    async with ending(keys_file, 10, surface) as (calls, gateway):
         await calls.begin()
-        assert not calls.grpc.done()
-        assert not calls.rest.done()
+        await asyncio.wait({calls.call}, timeout=0.2)
+        assert not calls.call.done(), "nothing cut it"
         calls.service.may_answer.set()
-        assert (await calls.grpc).tenant == "acme"
-        assert (await calls.rest)["tenant"] == "acme"
+        answer = await calls.call
+        assert (answer["tenant"] if surface == "rest" else answer.tenant) == "acme"
         began = time.monotonic()
         await gateway
         assert time.monotonic() - began < 5, "with nothing left it ends at once"
 
 
+@pytest.mark.parametrize("surface", ["grpc", "rest"])
 async def test_a_call_that_does_not_end_keeps_a_gateway_no_longer_than_its_time_out(
-    keys_file: Path,
+    keys_file: Path, surface: str
 ) -> None:
-    async with ending(keys_file, seconds=0.3) as (calls, gateway):
+    async with ending(keys_file, 0.3, surface) as (calls, gateway):
         began = time.monotonic()
         await calls.begin()
         await gateway
-        assert 0.2 < time.monotonic() - began < 1.9, "sooner than the calls' own limit"
-        with pytest.raises(Refused):
-            await calls.grpc
+        assert 0.2 < time.monotonic() - began < 1.9, "sooner than the call's own limit"
         with pytest.raises(Refused) as cut:
-            await calls.rest
-        assert (cut.value.status, cut.value.reason) == (503, "SHUTTING_DOWN")
+            await calls.call
+        if surface == "rest":
+            assert (cut.value.status, cut.value.reason) == (503, "SHUTTING_DOWN")
