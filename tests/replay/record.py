@@ -25,6 +25,7 @@ import nexpo_gateway.workflows
 from nexpo.ai.v1.ai_service import AiActivitiesBase
 from nexpo.cloud.v1.cloud_service import CloudActivitiesBase
 from nexpo.contract import WorkflowContract
+from nexpo.data.v1.data_pb2 import EraseUserRequest
 from nexpo.data.v1.data_service import DatabaseActivitiesBase
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.health.v1.health_pb2 import CheckHealthRequest
@@ -37,10 +38,17 @@ from nexpo.operations.v1.operations_pb2 import (
     RetryOperationTaskRequest,
     RetryOperationTaskResponse,
 )
-from nexpo.users.v1.users_pb2 import DeleteUserRequest, OnboardUserRequest, UpdateUserRequest
+from nexpo.users.v1.users_pb2 import (
+    DeleteUserRequest,
+    OnboardUserRequest,
+    RepairUserRequest,
+    Store,
+    UpdateUserRequest,
+)
 from nexpo.users.v1.users_temporal import (
     DeleteUserContract,
     OnboardUserContract,
+    RepairUserContract,
     UpdateUserContract,
 )
 from nexpo_runtime.activity_interceptor import ActivityInterceptor, activities_of
@@ -249,9 +257,22 @@ async def health(recorder: Recorder, scenario: str) -> None:
     await recorder.keep(handle, scenario)
 
 
+async def repair_repaired(recorder: Recorder) -> None:
+    """One copy is missing, one differs."""
+    place, tenant, user_id = await recorder.user()
+    lost = EraseUserRequest(key="lost", store=Store.STORE_MONGODB, user_id=user_id)
+    place.world.apply(lost)
+    differs = place.world.find(Store.STORE_COSMOSDB, user_id)
+    assert differs is not None
+    differs.etag = "older"
+    request = RepairUserRequest(user_id=user_id, request_id="repair")
+    await recorder.keep(await recorder.start(tenant, RepairUserContract, request), "repaired")
+
+
 SCENARIOS: tuple[Scenario, ...] = (
     *(onboard_verified, onboard_retried, onboard_undone, onboard_expired, onboard_cancelled),
     *(onboard_blocked, update_changed, update_undone, delete_deleted, delete_refused),
+    repair_repaired,
 )
 
 

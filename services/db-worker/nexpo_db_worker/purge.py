@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import random
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
 
 from nexpo_db_worker.stores import UserStore
-from nexpo_runtime.errors import Fault
+from nexpo_runtime import logs
+from nexpo_runtime.rounds import rounds
 
 _PAUSE_S = 0.2  # between two batches: the stores have other things to do
 _BATCHES = 500  # of one store in one round
 
-_log = logging.getLogger(__name__)
+_log = logs.get(__name__)
 
 
 @contextlib.asynccontextmanager
@@ -32,13 +31,10 @@ async def purging(
         older_than: Age from which a tombstone is deleted.
         every: Time between two rounds; the first comes within one of them.
     """
-    tasks = [asyncio.create_task(_rounds(store, older_than, every)) for store in stores]
-    try:
+    async with contextlib.AsyncExitStack() as running:
+        for store in stores:
+            await running.enter_async_context(_purging(store, older_than, every))
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def purge_once(store: UserStore, before: datetime) -> int:
@@ -57,16 +53,12 @@ async def purge_once(store: UserStore, before: datetime) -> int:
     return purged
 
 
-async def _rounds(store: UserStore, older_than: timedelta, every: timedelta) -> None:
-    # Workers that start together do not purge together.
-    await asyncio.sleep(random.random() * every.total_seconds())
-    while True:
-        try:
-            purged = await purge_once(store, datetime.now(UTC) - older_than)
-            if purged:
-                _log.info("purged %d tombstones of store %d", purged, store.store)
-        except Fault as fault:
-            _log.info("purge of store %d waits for its next round: %s", store.store, fault.name)
-        except Exception as error:
-            _log.error("purge of store %d failed by a bug", store.store, exc_info=error)
-        await asyncio.sleep(every.total_seconds())
+def _purging(
+    store: UserStore, older_than: timedelta, every: timedelta
+) -> contextlib.AbstractAsyncContextManager[None]:
+    async def purge() -> None:
+        purged = await purge_once(store, datetime.now(UTC) - older_than)
+        if purged:
+            _log.info("tombstones purged", store=store.store, count=purged)
+
+    return rounds(f"purge of store {store.store}", purge, every)

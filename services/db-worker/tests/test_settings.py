@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -116,3 +117,12 @@ def test_options_with_which_nobody_could_connect_are_told_at_start(
     assert len(found) == 1
     assert found[0].startswith(f"{field.upper()}: ")
     assert "secret" not in found[0]
+
+
+def test_a_fence_is_kept_for_days_and_looked_for_by_the_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", POSTGRES)
+    assert DbSettings.load().tombstone_retention == timedelta(days=7)
+    monkeypatch.setenv("TOMBSTONE_RETENTION_DAYS", "2.5")
+    assert DbSettings.load().tombstone_retention == timedelta(hours=60)

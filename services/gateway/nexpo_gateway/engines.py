@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 
 from nexpo_runtime import logs
 from nexpo_runtime.health import Health
@@ -49,7 +50,11 @@ async def running_engine(
             yield backend
         return
     _log.warning("operations are not durable: ENABLE_TEMPORAL is false, a restart loses them")
-    local = LocalBackend(workflows, LocalAttempts(QUEUE, services, workers))
+    local = LocalBackend(
+        workflows,
+        LocalAttempts(QUEUE, services, workers),
+        timedelta(seconds=settings.undo_task_after),
+    )
     try:
         yield local
     finally:

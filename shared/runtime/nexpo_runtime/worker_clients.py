@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import time
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,10 @@ import grpc
 from grpc_health.v1 import health_pb2
 from opentelemetry.trace import SpanKind
 
+from nexpo.errors.v1.errors_pb2 import Reason
+
 from . import telemetry
+from .errors import Fault
 from .failures import STATUS_TRAILER, fault_from, worker_unavailable
 from .serving import ATTEMPT, OPERATION
 from .settings import Settings
@@ -72,7 +76,7 @@ class WorkerClients:
         await self.close()
 
     async def close(self) -> None:
-        """Closes every connection; calls under way are cancelled."""
+        """Closes every connection; calls under way end with SHUTTING_DOWN."""
         for replicas in self._workers.values():
             for channel in replicas.channels:
                 await channel.close(None)
@@ -100,7 +104,8 @@ class WorkerClients:
             attempt: Number of the attempt, for activities.
 
         Raises:
-            Fault: As the worker failed; WORKER_UNAVAILABLE when none answers.
+            Fault: As the worker failed; WORKER_UNAVAILABLE when none answers;
+                SHUTTING_DOWN when `close` cut it off.
         """
         metadata = [
             ("authorization", self._authorization),
@@ -117,6 +122,14 @@ class WorkerClients:
                 left = max(ends - time.monotonic(), 0)
                 try:
                     return await _unary(channel, path, request, metadata, left)
+                except asyncio.CancelledError:
+                    task = asyncio.current_task()
+                    if task is None or task.cancelling():
+                        raise
+                    # Nobody gave the call up: its connection was closed under it.
+                    raise Fault(
+                        Reason.REASON_SHUTTING_DOWN, "The service is shutting down."
+                    ) from None
                 except grpc.aio.AioRpcError as error:
                     if not _unreachable(error, channel):
                         raise fault_from(error) from None

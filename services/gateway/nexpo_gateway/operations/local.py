@@ -11,7 +11,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from operator import ge, gt, le, lt
 from typing import Any
 
@@ -19,7 +19,7 @@ from google.protobuf.message import Message
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.operations.v1.operations_pb2 import Progress
-from nexpo_runtime import logs
+from nexpo_runtime import flow, logs
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.local_engine import Attempter, LocalOperation
 from nexpo_runtime.names import OperationName
@@ -59,13 +59,20 @@ class LocalBackend:
     Args:
         workflows: Classes made by `@operation`.
         attempt: Makes the attempts of their calls.
+        undo_task_after: How long an undo is retried before it becomes a human's task.
     """
 
-    def __init__(self, workflows: Sequence[type[Operation[Any, Any]]], attempt: Attempter) -> None:
+    def __init__(
+        self,
+        workflows: Sequence[type[Operation[Any, Any]]],
+        attempt: Attempter,
+        undo_task_after: timedelta = flow.UNDO_TASK_AFTER,
+    ) -> None:
         self._workflows: Mapping[str, type[Operation[Any, Any]]] = {
             workflow.contract.name: workflow for workflow in workflows
         }
         self._attempt = attempt
+        self._undo_task_after = undo_task_after
         self._records: dict[str, _Record] = {}
         self._running: set[asyncio.Task[None]] = set()
 
@@ -159,6 +166,7 @@ class LocalBackend:
             self._attempt,
             lambda progress: self._show(Snapshot(name, progress)),
         )
+        operation.undo_task_after = self._undo_task_after
         first = Progress()
         first.CopyFrom(order.progress)
         first.durable = False
