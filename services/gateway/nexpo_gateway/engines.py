@@ -53,7 +53,7 @@ async def running_engine(
     local = LocalBackend(
         workflows,
         LocalAttempts(QUEUE, services, workers),
-        timedelta(seconds=settings.undo_task_after),
+        timedelta(seconds=settings.task_after),
     )
     try:
         yield local

@@ -9,13 +9,14 @@ import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 from google.api import http_pb2
-from shared.runtime.tests.certificates import Authority
 
 from nexpo.operations.v1.operations_pb2 import Progress
+from nexpo_dev.certificates import Authority
 from nexpo_gateway.auth import ApiKeys
 from nexpo_gateway.contract import Rpc
 from nexpo_gateway.operations.backend import Criteria
@@ -76,7 +77,7 @@ async def on_rest(gateway: Gateway, rule: http_pb2.HttpRule, key: str) -> Refuse
     target = re.sub(r"\{[\w.]+=operations/\*\}", "operations/acme~a~b~c", getattr(rule, verb))
     target = re.sub(r"\{[\w.]+=(\w+)(/?)(?:\*\*)?\}", r"\1\2\2", target).replace("//", "/x")
     target = re.sub(r"\{[\w.]+\}", "x", target)
-    body = None if verb in ("get", "delete") else {}
+    body: dict[str, Any] | None = None if verb in ("get", "delete") else {}
     answer = await gateway.http(verb.upper(), target, body, key=key)
     return None if answer.status == 200 else refused_by(answer)
 
@@ -129,13 +130,17 @@ async def test_with_a_certificate_grpc_is_served_over_tls_and_never_in_the_clear
     settings = in_process(keys_file, grpc_tls_cert=certificate, grpc_tls_key=key)
     trusted = grpc.ssl_channel_credentials(authority.write(tmp_path).read_bytes())
     path = "/nexpo.operations.v1.OperationService/ListOperations"
+
+    async def call(channel: grpc.aio.Channel) -> None:
+        await channel.unary_unary(path, bytes, bytes)(b"", timeout=5)
+
     async with running(settings) as (gateway, started):
         with pytest.raises(grpc.aio.AioRpcError) as plain:
-            await gateway.channel.unary_unary(path)(b"", timeout=5)
+            await call(gateway.channel)
         assert plain.value.code() == grpc.StatusCode.UNAVAILABLE
         async with grpc.aio.secure_channel(f"localhost:{started.grpc_port}", trusted) as channel:
             with pytest.raises(grpc.aio.AioRpcError) as encrypted:
-                await channel.unary_unary(path)(b"", timeout=5)
+                await call(channel)
         assert encrypted.value.code() == grpc.StatusCode.UNAUTHENTICATED
 
 

@@ -66,7 +66,7 @@ async def ending(
     async with worker(service, keys_file) as address:
         running = asyncio.create_task(gateway_until_told(address))
         await listening.wait()
-        async with Gateway(*ports) as gateway:
+        async with Gateway(ports[0], ports[1]) as gateway:
             yield Ending(gateway, service, told, surface), running
 
 

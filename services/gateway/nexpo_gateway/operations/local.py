@@ -59,20 +59,20 @@ class LocalBackend:
     Args:
         workflows: Classes made by `@operation`.
         attempt: Makes the attempts of their calls.
-        undo_task_after: How long an undo is retried before it becomes a human's task.
+        task_after: How long an undo is retried before it becomes a human's task.
     """
 
     def __init__(
         self,
         workflows: Sequence[type[Operation[Any, Any]]],
         attempt: Attempter,
-        undo_task_after: timedelta = flow.UNDO_TASK_AFTER,
+        task_after: timedelta = flow.TASK_AFTER,
     ) -> None:
         self._workflows: Mapping[str, type[Operation[Any, Any]]] = {
             workflow.contract.name: workflow for workflow in workflows
         }
         self._attempt = attempt
-        self._undo_task_after = undo_task_after
+        self._task_after = task_after
         self._records: dict[str, _Record] = {}
         self._running: set[asyncio.Task[None]] = set()
 
@@ -166,7 +166,7 @@ class LocalBackend:
             self._attempt,
             lambda progress: self._show(Snapshot(name, progress)),
         )
-        operation.undo_task_after = self._undo_task_after
+        operation.task_after = self._task_after
         first = Progress()
         first.CopyFrom(order.progress)
         first.durable = False
