@@ -145,7 +145,7 @@ async def test_with_a_certificate_grpc_is_served_over_tls_and_never_in_the_clear
 
 
 async def test_a_tenants_list_and_tasks_hold_only_its_own(keys_file: Path) -> None:
-    async with gateway_in_process(keys_file, undo_task_after=0.05) as gateway:
+    async with gateway_in_process(keys_file, task_after=0.05) as gateway:
         names = {key: await blocked(gateway, key) for key in ("acme-key", "other-key")}
         for key, name in names.items():
             tasks = (await gateway.rest("GET", "/v1/operationTasks", key=key))["tasks"]

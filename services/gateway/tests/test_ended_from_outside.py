@@ -83,7 +83,7 @@ async def test_a_cancelled_operation_is_listed_as_cancelled(gateway: Gateway) ->
 async def test_a_terminated_operations_tasks_are_listed_no_more(
     temporal: TemporalAddress, keys_file: Path
 ) -> None:
-    async with ready(gateway_settings(temporal.url, keys_file, undo_task_after=0.1)) as gateway:
+    async with ready(gateway_settings(temporal.url, keys_file, task_after=0.1)) as gateway:
         name = (await gateway.send(plan="blocked")).name
 
         async def has_tasks() -> bool:

@@ -23,11 +23,11 @@ async def gateway(
 ) -> AsyncIterator[Gateway]:
     """A gateway on each engine, whose undos soon need a human."""
     if request.param == "in process":
-        async with gateway_in_process(keys_file, undo_task_after=0.05) as gateway:
+        async with gateway_in_process(keys_file, task_after=0.05) as gateway:
             yield gateway
     else:
         async with ready(
-            gateway_settings(temporal.url, keys_file, undo_task_after=0.05)
+            gateway_settings(temporal.url, keys_file, task_after=0.05)
         ) as gateway:
             yield gateway
 
