@@ -39,6 +39,7 @@ class StoreName(StrEnum):
 _Postgres = Annotated[SecretStr | None, Outside(to_postgres, postgres_hosts)]
 _Https = Annotated[SecretStr | None, Outside(https)]
 
+_OPTIONAL = {StoreName.SUPABASE: ("supabase_database_url",)}
 _SCHEMES: dict[str, tuple[str, ...]] = {
     "database_url": ("postgresql", "postgres"),
     "mongodb_url": ("mongodb", "mongodb+srv"),
@@ -142,5 +143,12 @@ class DbSettings(Settings):
         if not good:
             forms = " or ".join(f"{scheme}://" for scheme in schemes)
             return [f"{field.upper()}: not a URL of the form {forms}...; correct it"]
-        problem = problem_of(value)
+        # Whether anybody could connect with it is of no interest while nobody does.
+        problem = problem_of(value) if self._used(field) else ""
         return [f"{field.upper()}: {problem}"] if problem else []
+
+    def _used(self, field: str) -> bool:
+        return any(
+            field in (*_NEEDED[name], *_OPTIONAL.get(name, ()))
+            for name in filter(self.enabled, StoreName)
+        )

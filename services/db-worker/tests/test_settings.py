@@ -113,7 +113,12 @@ def test_options_with_which_nobody_could_connect_are_told_at_start(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("PGSSLROOTCERT", raising=False)
-    found = problems(**{"database_url": SecretStr(POSTGRES), field: SecretStr(url)})
+    store = field.partition("_")[0]
+    given: dict[str, object] = {"database_url": SecretStr(POSTGRES), field: SecretStr(url)}
+    assert problems(**given) == [], "a store that is switched off is not connected to"
+    if store == "supabase":
+        given |= {"supabase_url": SecretStr("https://p.example"), "supabase_key": SecretStr("k")}
+    found = problems(**given, **{f"enable_{store}": True})
     assert len(found) == 1
     assert found[0].startswith(f"{field.upper()}: ")
     assert "secret" not in found[0]

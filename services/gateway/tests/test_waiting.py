@@ -26,9 +26,7 @@ async def gateway(
         async with gateway_in_process(keys_file, task_after=0.05) as gateway:
             yield gateway
     else:
-        async with ready(
-            gateway_settings(temporal.url, keys_file, task_after=0.05)
-        ) as gateway:
+        async with ready(gateway_settings(temporal.url, keys_file, task_after=0.05)) as gateway:
             yield gateway
 
 
