@@ -115,7 +115,7 @@ def test_options_with_which_nobody_could_connect_are_told_at_start(
     monkeypatch.delenv("PGSSLROOTCERT", raising=False)
     store = field.partition("_")[0]
     given: dict[str, object] = {"database_url": SecretStr(POSTGRES), field: SecretStr(url)}
-    assert problems(**given) == [], "a store that is switched off is not connected to"
+    DbSettings.load(**given)  # a store that is switched off is not connected to
     if store == "supabase":
         given |= {"supabase_url": SecretStr("https://p.example"), "supabase_key": SecretStr("k")}
     found = problems(**given, **{f"enable_{store}": True})
