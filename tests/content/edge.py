@@ -125,6 +125,9 @@ class _Unprotected:
     async def apply(self, request: Message, *, tenant: str, request_id: str) -> None:
         pass
 
+    def keyed_digest(self, content: bytes) -> str:
+        return "digest"
+
 
 @dataclass
 class Edge:

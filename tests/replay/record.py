@@ -269,10 +269,19 @@ async def repair_repaired(recorder: Recorder) -> None:
     await recorder.keep(await recorder.start(tenant, RepairUserContract, request), "repaired")
 
 
+async def repair_refused(recorder: Recorder) -> None:
+    """A store cannot be read."""
+    place, tenant, user_id = await recorder.user()
+    place.fault = lambda step, attempt: _REFUSED if step == "read a copy" else None
+    request = RepairUserRequest(user_id=user_id, request_id="repair")
+    handle = await recorder.start(tenant, RepairUserContract, request)
+    await recorder.keep(handle, "undone because a store could not be read")
+
+
 SCENARIOS: tuple[Scenario, ...] = (
     *(onboard_verified, onboard_retried, onboard_undone, onboard_expired, onboard_cancelled),
     *(onboard_blocked, update_changed, update_undone, delete_deleted, delete_refused),
-    repair_repaired,
+    *(repair_repaired, repair_refused),
 )
 
 

@@ -73,14 +73,15 @@ class Place:
 
 
 PLACES: dict[str, Place] = {}
+_KEYLESS = {"DescribeStores": "choose stores", "ReadUser": "read a copy"}
 _UNDOS = ("ReleaseEmail", "RemoveUser", "UnlockUser", "RemoveHome")
 
 
 async def _serve(request: Message) -> Message:
     context = activity.current()
     place = PLACES[context.tenant]
-    step = getattr(request, "key", "").rpartition("/")[2] or "choose stores"
     name = type(request).__name__.removesuffix("Request")
+    step = getattr(request, "key", "").rpartition("/")[2] or _KEYLESS[name]
     undo = name in _UNDOS or "restored" in step
     step = f"undo {step}" if undo else step
     place.attempts[step] = context.attempt

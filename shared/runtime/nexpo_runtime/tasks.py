@@ -8,6 +8,7 @@ mends the cause, has it tried again at once, or does it by hand and says so.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -53,11 +54,12 @@ class OperationTasks:
             The answer; None when a human did it by hand.
         """
         call = call.retried(Retry.FOREVER)
-        attempt = _begin(call, name)
-        if await flow.until(attempt.done, within=flow.engine().task_after):
-            return attempt.result()
+        with contextlib.suppress(Fault):
+            # The engine keeps the time: a timer of the workflow would cost events at every call.
+            return await flow.engine().call(call.limited(flow.engine().task_after), name)
         task = self._open(step, kind)
-        retries = 0
+        retries = 1
+        attempt = _begin(call, f"{name}, retry {retries}")
         while True:
             await self._done_or_decided(attempt, task.task)
             if attempt.done():

@@ -48,7 +48,8 @@ class TemporalEngine:
     ) -> None:
         self._scale = time_scale
         self._queue_prefix = queue_prefix
-        self.task_after = task_after
+        # Of calls, whose times are scaled, this one is not meant.
+        self.task_after = task_after / time_scale
 
     @property
     def workflow_id(self) -> str:

@@ -139,8 +139,6 @@ class NotificationSettings(Settings):
             url = parse_public_url(self.public_url)
         except ValueError as error:
             return f"{error}; give https://host or https://host/path"
-        if self.production and url.startswith("http:"):
-            return "http:// would show the tokens of links to the network; use https://"
         return ""
 
 

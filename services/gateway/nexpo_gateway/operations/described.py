@@ -33,7 +33,7 @@ OVER = (Progress.SUCCEEDED, Progress.FAILED, Progress.CANCELLED)
 _UNKNOWN = Progress.STATE_UNSPECIFIED
 
 _RETRIED = re.compile(r", retry \d+$")
-"""What is added to the name of a call that a human had tried again."""
+"""What is added to the name of a call that goes on as a human's task."""
 
 _UNDER_WAY = (Step.RUNNING, Step.BLOCKED, Step.UNDOING, Step.UNDO_BLOCKED)
 
