@@ -76,11 +76,11 @@ def state(operation: LocalOperation) -> str:
 async def verify(operation: LocalOperation, token: str) -> None:
     """Confirms the address with a token of a mail. Raises: Fault."""
     digest = hashlib.sha256(token.encode()).hexdigest()
-    request = VerifyEmailRequest(operation="o", token=digest, request_id="v")
+    request = VerifyEmailRequest(token=digest, request_id="v")
     await operation.send("nexpo.users.v1.VerifyEmail", request)
 
 
 async def resend(operation: LocalOperation) -> None:
     """Asks for another mail. Raises: Fault."""
-    request = ResendVerificationRequest(operation="o")
+    request = ResendVerificationRequest(request_id="s")
     await operation.send("nexpo.users.v1.ResendVerification", request)

@@ -1,10 +1,9 @@
-"""What bounds a call: deadlines, heartbeats, retries; and what counts as being there."""
+"""What bounds a call: deadlines and retries; and what counts as being there."""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
-from datetime import timedelta
 from typing import Any
 
 import grpc
@@ -18,7 +17,6 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.health.v1.health_pb2 import ProbeRequest
-from nexpo_runtime import activity
 from nexpo_runtime.activity_interceptor import ActivityInterceptor
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.failures import fault_from
@@ -101,25 +99,6 @@ async def test_a_call_that_is_retried_without_limit_is_retried_after_any_fault(
     with pytest.raises(ApplicationError) as error:
         await environment.run(attempt)
     assert (error.value.type, error.value.non_retryable) == ("STORE_REFUSED", final)
-
-
-async def test_whoever_waits_for_one_answer_beats_well_within_the_heartbeat_time_out() -> None:
-    beats: list[float] = []
-    environment = ActivityEnvironment()
-    environment.on_heartbeat = lambda *details: beats.append(asyncio.get_running_loop().time())
-    environment.info = dataclasses.replace(
-        environment.info, heartbeat_timeout=timedelta(seconds=0.3)
-    )
-
-    async def waiting() -> None:
-        async with activity.beating():
-            await asyncio.sleep(0.35)
-
-    await environment.run(waiting)
-    assert len(beats) >= 3
-    count = len(beats)
-    await asyncio.sleep(0.15)
-    assert len(beats) == count, "and no longer"
 
 
 async def test_a_checks_metric_follows_the_check() -> None:
