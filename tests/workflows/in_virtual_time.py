@@ -82,5 +82,5 @@ async def verify(operation: LocalOperation, token: str) -> None:
 
 async def resend(operation: LocalOperation) -> None:
     """Asks for another mail. Raises: Fault."""
-    request = ResendVerificationRequest()
+    request = ResendVerificationRequest(request_id="s")
     await operation.send("nexpo.users.v1.ResendVerification", request)

@@ -196,6 +196,9 @@ def test_an_undo_that_needs_a_human_ends_a_wait_with_3_and_is_marked_done(
         nexpo("operations", "cancel", name)
         blocked = nexpo("operations", "wait", name, "--timeout", "60s")
         task = ("create-in-mongodb", "--note", "by hand")
+        import time, sys
+        for _ in range(6):
+            print(nexpo("tasks", "list", "-o", "json").stdout, nexpo("operations","list","--filter",'state="UNDO_BLOCKED"').stdout, file=sys.stderr); time.sleep(1)
         tasks = answer(nexpo("tasks", "list", "-o", "json"))["tasks"]
         done = nexpo("tasks", "mark-done", name, *task)
     finally:
