@@ -79,8 +79,8 @@ def test_what_was_written_is_told_as_what_was_done_and_not_as_a_fault(
     assert summary(differences(committed, generated)).splitlines() == [
         "generated; 3 files have changed",
         "  changed shared/contracts/nexpo/comments.py",
-        "  removed shared/contracts/nexpo/orders/v1/gone_service.py",
         "  new     shared/contracts/nexpo/modules.py",
+        "  removed shared/contracts/nexpo/orders/v1/gone_service.py",
     ]
 
 
