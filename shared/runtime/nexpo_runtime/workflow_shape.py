@@ -97,21 +97,24 @@ def _handler(handler: Handler, cls: type, base: type) -> Iterator[str]:
 
 
 def _validators(written: dict[str, object], contract: WorkflowContract[Any]) -> Iterator[str]:
-    updates = {h.method: h for h in contract.handlers if h.kind == "update"}
-    others = {h.method: h for h in contract.handlers if h.kind != "update"}
+    # A query is a read of the state as it is; it passes nothing on the way.
+    refusable = {h.method: h for h in contract.handlers if h.kind != "query"}
+    queries = {h.method for h in contract.handlers if h.kind == "query"}
     for name, value in written.items():
         if not name.startswith(_VALIDATE) or not callable(value):
             continue
         method = name.removeprefix(_VALIDATE)
-        if method in updates:
-            yield from method_problems(name, value, False, updates[method].request, None)
-        elif method in others:
-            kind = others[method].kind
-            yield f"{_place(value)}{name} is never called: a {kind} cannot be refused; remove it"
+        if method in refusable:
+            yield from method_problems(name, value, False, refusable[method].request, None)
+        elif method in queries:
+            yield f"{_place(value)}{name} is never called: a query cannot be refused; remove it"
         else:
-            near = difflib.get_close_matches(method, updates, 1, 0.5)
+            near = difflib.get_close_matches(method, refusable, 1, 0.5)
             mend = f"rename it to {_VALIDATE}{near[0]}" if near else "rename or remove it"
-            yield f"{_place(value)}{name} is never called: there is no update {method}; {mend}"
+            yield (
+                f"{_place(value)}{name} is never called: there is no update or signal {method};"
+                f" {mend}"
+            )
 
 
 def method_problems(

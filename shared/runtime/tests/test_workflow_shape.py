@@ -44,6 +44,9 @@ class Right(Operation[CheckHealthRequest, ProbeResponse]):
     async def report_shipment(self, request: ProbeRequest) -> None:
         """Nothing."""
 
+    def validate_report_shipment(self, request: ProbeRequest) -> None:
+        """Lets pass."""
+
     def quote_order(self, request: ProbeRequest) -> ProbeResponse:
         return ProbeResponse()
 
@@ -109,13 +112,13 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "a validator that is misspelled": (
         "validate_aprove_order",
         "def validate_aprove_order(self, request: ProbeRequest) -> None:",
-        "validate_aprove_order is never called: there is no update aprove_order; rename it to"
-        " validate_approve_order",
+        "validate_aprove_order is never called: there is no update or signal aprove_order; rename"
+        " it to validate_approve_order",
     ),
-    "a validator of a signal": (
-        "validate_report_shipment",
-        "def validate_report_shipment(self, request: ProbeRequest) -> None:",
-        "validate_report_shipment is never called: a signal cannot be refused; remove it",
+    "a validator of a query": (
+        "validate_quote_order",
+        "def validate_quote_order(self, request: ProbeRequest) -> None:",
+        "validate_quote_order is never called: a query cannot be refused; remove it",
     ),
     "a method that Operation has": (
         "waiting",
