@@ -69,7 +69,9 @@ CASES: dict[str, tuple[list[str], list[dict[str, str]]]] = {
                 _POSTGRES,
                 *(f"{_POSTGRES}?sslmode={mode}" for mode in ("disable", "prefer", "require")),
                 "postgresql://u:p@127.0.0.1,db.example.com/db",
+                f"{_POSTGRES}?SSLMODE=verify-full&sslrootcert=ca.pem",
                 "postgresql://u:p@127.0.0.1/db?host=db.example.com",
+                "postgresql://u:p@db.example.com/db?HOST=/run/postgresql",
             ],
             [
                 {name: f"{_POSTGRES}?sslmode=verify-full&sslrootcert=ca.pem"},
@@ -84,6 +86,8 @@ CASES: dict[str, tuple[list[str], list[dict[str, str]]]] = {
             "mongodb://u:p@a.example.com,127.0.0.1/db",
             "mongodb://a.example.com/?tls=false",
             "mongodb+srv://a.example.com/db?ssl=false",
+            "mongodb+srv://a.example.com/db?appName=a;tls=false",
+            "mongodb://a.example.com/?tls=true;tlsInsecure=true",
             "mongodb://a.example.com/?tls=true&tlsAllowInvalidCertificates=true",
             "mongodb://a.example.com/?tls=true&tlsInsecure=true",
         ],
