@@ -136,11 +136,9 @@ class NotificationSettings(Settings):
         if not self.public_url:
             return "not set, but SMTP_URL is, and the links in mails begin with it; set it"
         try:
-            url = parse_public_url(self.public_url)
+            parse_public_url(self.public_url)
         except ValueError as error:
             return f"{error}; give https://host or https://host/path"
-        if self.production and url.startswith("http:"):
-            return "http:// would show the tokens of links to the network; use https://"
         return ""
 
 
