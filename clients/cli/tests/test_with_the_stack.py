@@ -244,15 +244,42 @@ def test_a_reader_that_leaves_is_no_error(nexpo: Nexpo) -> None:
 
 def test_nothing_in_an_answer_can_paint_the_screen(nexpo: Nexpo, running: RunningStack) -> None:
     email = f"{uuid.uuid4().hex[:12]}@example.com"
-    name = "[bold]x\u202ey\u2067"
+    name = "[bold]x\u202e\u2066"  # what the gateway takes; controls it does not
 
     began = answer(onboard(nexpo, "-o", "json", email=email, name=name))
     token(running, email)  # now the user is in the stores
     listed = nexpo("users", "list", "--page-size", "1000").stdout
 
     assert "\u202e" not in listed
-    assert "\u2067" not in listed
-    assert r"[bold]x\u202ey\u2067" in listed
+    assert "\u2066" not in listed
+    assert r"[bold]x\u202e\u2066" in listed
+    nexpo("operations", "cancel", began["name"])
+
+
+@pytest.mark.parametrize("output", [(), ("-o", "json")], ids=["table", "json"])
+def test_a_terminal_of_ascii_alone_shows_every_name(
+    running: RunningStack, nexpo: Nexpo, output: tuple[str, ...]
+) -> None:
+    email = f"{uuid.uuid4().hex[:12]}@example.com"
+    began = answer(onboard(nexpo, "-o", "json", email=email, name="Жанна \U0001f389"))
+    token(running, email)  # now the user is in the stores
+    gateway = running.stack.gateway
+    old = Nexpo(
+        {
+            "NEXPO_ADDRESS": gateway.grpc_address,
+            "NEXPO_API_KEY": running.stack.api_key,
+            "PYTHONIOENCODING": "ascii",
+            "PYTHONUTF8": "0",
+            "PYTHONCOERCECLOCALE": "0",
+            "LC_ALL": "POSIX",
+        }
+    )
+    listed = old("users", "list", "--page-size", "1000", *output)
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert email in listed.stdout
+    refused = old("users", "onboard", "--email", "ж", "--display-name", "Ж", "--password-stdin")
+    assert refused.returncode == 2
+    assert "Traceback" not in refused.stderr
     nexpo("operations", "cancel", began["name"])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, cast
@@ -40,8 +40,11 @@ class Scripted:
     asked: list[Message] = field(default_factory=list)
     contract: Contract = field(default_factory=Contract.load)
 
-    async def call(self, rpc: Any, context: Any, read: Callable[[], Message]) -> Message:
-        self.asked.append(read())
+    def arrived(self, context: Any) -> None:
+        """Lets everybody in."""
+
+    async def call(self, rpc: Any, context: Any, read: Callable[[], Awaitable[Message]]) -> Message:
+        self.asked.append(await read())
         if self.fault is not None:
             raise self.fault
         return self.asked[-1]
