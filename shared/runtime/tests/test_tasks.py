@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -262,7 +263,7 @@ def test_of_two_decisions_at_once_what_a_human_did_stands() -> None:
         ("RetryOperationTask", "MarkOperationTaskDone"),
         ("MarkOperationTaskDone", "RetryOperationTask"),
     ):
-        virtually(lambda order=order: test(*order))
+        virtually(functools.partial(test, *order))
 
 
 def test_a_retry_that_fails_again_leaves_the_task_open_and_each_task_stands_for_itself() -> None:

@@ -27,7 +27,8 @@ class Format:
         content_type: As the header has it.
         value: Shows one value.
         error: Shows the problem with which the stream ends.
-        keep_alive: Sent in silence, so that proxies do not cut the connection.
+        keep_alive: Sent in silence, so that proxies do not cut the connection; empty where
+            the form has nothing that readers pass over: then the latest value comes again.
     """
 
     content_type: str
@@ -77,7 +78,7 @@ async def send_stream(
     """
     gone = asyncio.create_task(_disconnected(receive))
     following: asyncio.Future[Any] | None = None
-    began = False
+    began, last = False, ""
     try:
         while not gone.done():
             following = following or asyncio.ensure_future(anext(values))
@@ -87,7 +88,7 @@ async def send_stream(
                 return_when=asyncio.FIRST_COMPLETED,
             )
             if not following.done():
-                await _send_text(send, form.keep_alive)
+                await _send_text(send, form.keep_alive or last)
                 continue
             done, following = following, None
             try:
@@ -102,7 +103,8 @@ async def send_stream(
             if not began:
                 began = True
                 await _begin(send, form, headers)
-            await _send_text(send, form.value(value))
+            last = form.value(value)
+            await _send_text(send, last)
         if began:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
     finally:
