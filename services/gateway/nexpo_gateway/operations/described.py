@@ -161,7 +161,7 @@ async def _merge(
     """Completes the steps under way, and open tasks, with what their activities say."""
     pending = {
         _RETRIED.sub("", activity.activity_id): activity
-        for activity in sorted(activities, key=lambda activity: activity.activity_id)
+        for activity in sorted(activities, key=lambda one: (len(one.activity_id), one.activity_id))
     }
     for step in progress.steps:
         activity = pending.get(step.name) or pending.get(f"undo {step.name}")
