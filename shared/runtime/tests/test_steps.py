@@ -139,6 +139,17 @@ def test_a_step_that_is_never_awaited_is_told_at_the_end_and_all_is_undone() -> 
     assert calls == ["debit", "undo debit"]
 
 
+def test_a_saga_that_ends_asks_nothing_of_the_steps_of_another() -> None:
+    async def nested(operation: Operation[Any, Any]) -> None:
+        async with operation.saga() as outer:
+            later = outer.step("later", create())
+            async with operation.saga() as inner:
+                await inner.step("first", create())
+            await later
+
+    assert keys_of(nested) == ["acme/sample.v1.Steps/1/first", "acme/sample.v1.Steps/1/later"]
+
+
 def test_a_saga_that_fails_tells_its_own_fault_and_not_what_it_did_not_reach() -> None:
     async def fails(saga: Saga) -> None:
         saga.step("credit", create())
@@ -180,8 +191,8 @@ def test_a_call_outside_a_saga_that_has_no_key_is_refused() -> None:
     assert calls == []
 
 
-def keys_of(body: Callable[[Saga], Awaitable[None]], workflow: str = "1") -> list[str]:
-    """The keys that reached the activity of homes, sorted."""
+def keys_of(body: Body, workflow: str = "1") -> list[str]:
+    """The keys that an operation with this body hands to its activities, sorted."""
     keys: list[str] = []
 
     async def attempt(made: Attempt) -> Message:
@@ -190,7 +201,7 @@ def keys_of(body: Callable[[Saga], Awaitable[None]], workflow: str = "1") -> lis
         return CreateHomeResponse()
 
     async def run() -> None:
-        BODY.set(within(body))
+        BODY.set(body)
         name = f"acme/sample.v1.Steps/{workflow}"
         await LocalOperation(Mistaken, CheckHealthRequest(), name, "run", attempt).start()
 
@@ -204,29 +215,29 @@ def test_steps_that_share_a_request_have_a_key_each() -> None:
         shared = create()
         await saga.all([saga.step("debit", shared), saga.step("credit", shared)])
 
-    assert keys_of(both) == ["acme/sample.v1.Steps/1/credit", "acme/sample.v1.Steps/1/debit"]
+    assert keys_of(within(both)) == ["acme/sample.v1.Steps/1/credit", "acme/sample.v1.Steps/1/debit"]
 
 
 def test_a_step_that_can_be_left_out_has_its_key_too() -> None:
     async def greeted(saga: Saga) -> None:
         await saga.optional(saga.step("greet", create()))
 
-    assert keys_of(greeted) == ["acme/sample.v1.Steps/1/greet"]
+    assert keys_of(within(greeted)) == ["acme/sample.v1.Steps/1/greet"]
 
 
 def test_a_step_that_ends_anothers_effect_is_called_with_the_others_key() -> None:
     async def ending(saga: Saga) -> None:
         await saga.step("end", cloud.create_home(CreateHomeRequest(key=step_key("begin"))))
 
-    assert keys_of(ending) == ["acme/sample.v1.Steps/1/begin"]
+    assert keys_of(within(ending)) == ["acme/sample.v1.Steps/1/begin"]
 
 
 def test_no_name_of_a_step_makes_a_key_of_another_operation_or_step() -> None:
-    def one(name: str) -> Callable[[Saga], Awaitable[None]]:
+    def one(name: str) -> Body:
         async def only(saga: Saga) -> None:
             await saga.step(name, create())
 
-        return only
+        return within(only)
 
     keys = [*keys_of(one("2/pay")), *keys_of(one("2%2Fpay")), *keys_of(one("pay"), "1/2")]
     assert len(set(keys)) == 3
