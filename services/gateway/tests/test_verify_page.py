@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, cast
@@ -18,7 +17,7 @@ from starlette.applications import Starlette
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.users.v1.users_pb2 import ResendVerificationRequest, VerifyEmailRequest
 from nexpo_gateway.contract import Contract
-from nexpo_gateway.dispatch import Dispatcher
+from nexpo_gateway.dispatch import Dispatcher, Read
 from nexpo_gateway.surfaces.verify_page import verify_routes
 from nexpo_runtime.errors import Fault, reason_name
 
@@ -38,10 +37,14 @@ class Scripted:
 
     fault: Exception | None = None
     asked: list[Message] = field(default_factory=list)
+    arrivals: int = 0
     contract: Contract = field(default_factory=Contract.load)
 
-    async def call(self, rpc: Any, context: Any, read: Callable[[], Message]) -> Message:
-        self.asked.append(read())
+    def arrived(self, context: Any) -> None:
+        self.arrivals += 1
+
+    async def call(self, rpc: Any, context: Any, read: Read) -> Message:
+        self.asked.append(await read())
         if self.fault is not None:
             raise self.fault
         return self.asked[-1]
@@ -104,6 +107,7 @@ async def test_every_refusal_is_told_in_plain_words_with_what_to_do_next(
             410,
             "This sign-up was stopped",
         ),
+        ({"state": "FAILED", "reason": "OPERATION_EXPIRED"}, 410, "This link is too old"),
         ({"state": "FAILED", "reason": "EMAIL_TAKEN"}, 410, "Your account could not be opened"),
         ({}, 404, "This link does not work any more"),
     ],
@@ -131,6 +135,7 @@ async def test_a_locked_person_can_have_a_new_mail_from_the_page_itself() -> Non
     async with browser(dispatcher) as http:
         page = await http.post("/verify", data={**GIVEN, "do": "mail"})
     assert dispatcher.asked == [ResendVerificationRequest(operation=GIVEN["operation"])]
+    assert dispatcher.arrivals == 1  # so that the limits of an address hold here, too
     assert (page.status_code, heading(page)) == (200, "A new e-mail is on its way")
 
 
