@@ -215,7 +215,10 @@ def test_steps_that_share_a_request_have_a_key_each() -> None:
         shared = create()
         await saga.all([saga.step("debit", shared), saga.step("credit", shared)])
 
-    assert keys_of(within(both)) == ["acme/sample.v1.Steps/1/credit", "acme/sample.v1.Steps/1/debit"]
+    assert keys_of(within(both)) == [
+        "acme/sample.v1.Steps/1/credit",
+        "acme/sample.v1.Steps/1/debit",
+    ]
 
 
 def test_a_step_that_can_be_left_out_has_its_key_too() -> None:
