@@ -22,6 +22,7 @@ from nexpo_runtime.transport import Outside, Plain
 from ..docs.markdown import ROOT, rows
 
 _LOOKS_OUTSIDE = re.compile(r"(^|_)(url|uri|address|endpoint|host|dsn|server|broker)(_|$)")
+_ABOUT_ONE = ("_server_name", "_rate_limit", "_rate_burst")
 _ADDRESS = "10.0.0.7:7233"
 _WORKERS = "worker-1.example.com:7001,worker-2.example.com:7001"
 _TLS = {"grpc_tls_cert": "cert.pem", "grpc_tls_key": "key.pem", "grpc_tls_ca": "ca.pem"}
@@ -69,7 +70,9 @@ CASES: dict[str, tuple[list[str], list[dict[str, str]]]] = {
                 _POSTGRES,
                 *(f"{_POSTGRES}?sslmode={mode}" for mode in ("disable", "prefer", "require")),
                 "postgresql://u:p@127.0.0.1,db.example.com/db",
+                f"{_POSTGRES}?SSLMODE=verify-full&sslrootcert=ca.pem",
                 "postgresql://u:p@127.0.0.1/db?host=db.example.com",
+                "postgresql://u:p@db.example.com/db?HOST=/run/postgresql",
             ],
             [
                 {name: f"{_POSTGRES}?sslmode=verify-full&sslrootcert=ca.pem"},
@@ -84,6 +87,8 @@ CASES: dict[str, tuple[list[str], list[dict[str, str]]]] = {
             "mongodb://u:p@a.example.com,127.0.0.1/db",
             "mongodb://a.example.com/?tls=false",
             "mongodb+srv://a.example.com/db?ssl=false",
+            "mongodb+srv://a.example.com/db?appName=a;tls=false",
+            "mongodb://a.example.com/?tls=true;tlsInsecure=true",
             "mongodb://a.example.com/?tls=true&tlsAllowInvalidCertificates=true",
             "mongodb://a.example.com/?tls=true&tlsInsecure=true",
         ],
@@ -167,8 +172,7 @@ def test_every_field_that_looks_like_a_part_outside_has_a_rule_or_says_why_not()
     # A class may give a field of its base another type, and lose its mark.
     for settings in _every_settings():
         for name, info in settings.model_fields.items():
-            is_number = info.annotation in (int, float)
-            if _LOOKS_OUTSIDE.search(name) and not is_number and not name.endswith("_server_name"):
+            if _LOOKS_OUTSIDE.search(name) and not name.endswith(_ABOUT_ONE):
                 marks = [mark for mark in info.metadata if isinstance(mark, Outside | Plain)]
                 assert marks, f"{settings.__name__}.{name} has no rule of transport.Outside"
     assert set(_marked(Plain)) == {"http_address"}, "the guide says why, too"

@@ -45,7 +45,8 @@ def _unfinished(outcome: Outcome) -> Iterator[str]:
     for ended in outcome.ended:
         if ended.over is None:
             state, message = Progress.State.Name(ended.progress.state), ended.progress.message
-            yield f"{ended.workflow_id} does not end: {state} {message} ({outcome.stuck})"
+            what = f"{ended.kind} {ended.workflow_id}"
+            yield f"{what} does not end: {state} {message} ({outcome.stuck})"
     if all(ended.over is not None for ended in outcome.ended):
         yield f"the run does not end, though all its operations have ended ({outcome.stuck})"
 

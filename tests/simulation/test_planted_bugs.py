@@ -235,7 +235,7 @@ def test_a_case_that_does_not_end_is_given_up_and_told_how_to_replay() -> None:
     campaign.run(RUNS)
     assert campaign.failed is not None
     number = campaign.failed.seed.removeprefix("7/")
-    assert "UpdateUser" in campaign.failure()
+    assert "update acme/" in campaign.failure()
     assert "does not end" in campaign.failure()
     assert campaign.failure().endswith(f"replay: make simulate SEED=7 CASE={number}")
 
@@ -253,4 +253,4 @@ class ProfileAfterThePivot(Injector):
 def test_new_content_after_the_pivot_is_caught() -> None:
     case, broken = caught(lambda case: Run(case, injector=ProfileAfterThePivot))
     assert any(fault.kind == "CONTENT" for fault in case.faults)
-    assert any("OnboardUser" in promise and "does not end" in promise for promise in broken)
+    assert any("onboard acme/" in promise and "does not end" in promise for promise in broken)

@@ -72,15 +72,15 @@ def test_what_was_written_is_told_as_what_was_done_and_not_as_a_fault(
 ) -> None:
     assert summary(differences(committed, generated)) == "generated; nothing has changed"
     contracts = committed / "shared/contracts/nexpo"
-    (contracts / "registry.py").unlink()
+    (contracts / "modules.py").unlink()
     (contracts / "orders/v1/gone_service.py").write_text("", encoding="utf-8")
-    (contracts / "contract.py").write_text("", encoding="utf-8")
+    (contracts / "comments.py").write_text("", encoding="utf-8")
 
     assert summary(differences(committed, generated)).splitlines() == [
         "generated; 3 files have changed",
-        "  changed shared/contracts/nexpo/contract.py",
+        "  changed shared/contracts/nexpo/comments.py",
+        "  new     shared/contracts/nexpo/modules.py",
         "  removed shared/contracts/nexpo/orders/v1/gone_service.py",
-        "  new     shared/contracts/nexpo/registry.py",
     ]
 
 

@@ -196,9 +196,6 @@ def test_an_undo_that_needs_a_human_ends_a_wait_with_3_and_is_marked_done(
         nexpo("operations", "cancel", name)
         blocked = nexpo("operations", "wait", name, "--timeout", "60s")
         task = ("create-in-mongodb", "--note", "by hand")
-        import time, sys
-        for _ in range(6):
-            print(nexpo("tasks", "list", "-o", "json").stdout, nexpo("operations","list","--filter",'state="UNDO_BLOCKED"').stdout, file=sys.stderr); time.sleep(1)
         tasks = answer(nexpo("tasks", "list", "-o", "json"))["tasks"]
         done = nexpo("tasks", "mark-done", name, *task)
     finally:
@@ -247,16 +244,50 @@ def test_a_reader_that_leaves_is_no_error(nexpo: Nexpo) -> None:
 
 def test_nothing_in_an_answer_can_paint_the_screen(nexpo: Nexpo, running: RunningStack) -> None:
     email = f"{uuid.uuid4().hex[:12]}@example.com"
-    name = "[bold]x\x1b[31m\x07"
+    name = "[bold]x\u202e\u2066"  # what the gateway takes; controls it does not
 
     began = answer(onboard(nexpo, "-o", "json", email=email, name=name))
     token(running, email)  # now the user is in the stores
     listed = nexpo("users", "list", "--page-size", "1000").stdout
 
-    assert "\x1b" not in listed
-    assert "\x07" not in listed
-    assert r"[bold]x\x1b[31m\x07" in listed
+    assert "\u202e" not in listed
+    assert "\u2066" not in listed
+    assert r"[bold]x\u202e\u2066" in listed
     nexpo("operations", "cancel", began["name"])
+
+
+@pytest.mark.parametrize("output", [(), ("-o", "json")], ids=["table", "json"])
+def test_a_terminal_of_ascii_alone_shows_every_name(
+    running: RunningStack, nexpo: Nexpo, output: tuple[str, ...]
+) -> None:
+    email = f"{uuid.uuid4().hex[:12]}@example.com"
+    began = answer(onboard(nexpo, "-o", "json", email=email, name="Жанна \U0001f389"))
+    token(running, email)  # now the user is in the stores
+    gateway = running.stack.gateway
+    old = Nexpo(
+        {
+            "NEXPO_ADDRESS": gateway.grpc_address,
+            "NEXPO_API_KEY": running.stack.api_key,
+            "PYTHONIOENCODING": "ascii",
+            "PYTHONUTF8": "0",
+            "PYTHONCOERCECLOCALE": "0",
+            "LC_ALL": "POSIX",
+        }
+    )
+    listed = old("users", "list", "--page-size", "1000", *output)
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert email in listed.stdout
+    refused = old("users", "onboard", "--email", "ж", "--display-name", "Ж", "--password-stdin")
+    assert refused.returncode == 2
+    assert "Traceback" not in refused.stderr
+    nexpo("operations", "cancel", began["name"])
+
+
+def test_what_could_paint_the_screen_is_refused_and_told_without_it(nexpo: Nexpo) -> None:
+    refused = onboard(nexpo, email="esc@example.com", name="x\x1b[31m\x07")
+    assert refused.returncode == 1
+    assert "display_name" in refused.stderr
+    assert "\x1b[31m" not in refused.stdout + refused.stderr
 
 
 def test_a_next_page_is_offered_and_taken(nexpo: Nexpo) -> None:

@@ -20,7 +20,8 @@ _UNCHECKED = ("tlsinsecure", "tlsallowinvalidcertificates", "tlsallowinvalidhost
 
 def to_postgres(_: Settings, url: str) -> str:
     """The rule of PostgreSQL; its driver encrypts by itself only where that is possible."""
-    mode = _options(url).get("sslmode", "prefer")
+    # Its driver takes SSLMODE for a setting of the server, and does without.
+    mode = _as_written(url).get("sslmode", "prefer")
     if mode in ("verify-ca", "verify-full"):
         return ""
     if mode == "require":
@@ -33,13 +34,14 @@ def to_postgres(_: Settings, url: str) -> str:
 
 def postgres_hosts(url: str) -> list[str]:
     """The hosts of PostgreSQL's URL, which may stand in its options; Unix sockets, too."""
-    host = _options(url).get("host", "")
+    host = _as_written(url).get("host", "")
     return host.split(",") if host else hosts_of(url)
 
 
 def to_mongodb(_: Settings, url: str) -> str:
     """The rule of MongoDB."""
-    options = _options(url)
+    # Its driver separates by these, too, where there is no ampersand.
+    options = _options(url.replace(";", "&"))
     default = "true" if url.startswith("mongodb+srv://") else "false"
     if options.get("tls", options.get("ssl", default)).lower() not in _YES:
         return "MongoDB is reached in clear text; set tls=true"
@@ -84,4 +86,8 @@ def _has_root_certificate() -> bool:
 
 
 def _options(url: str) -> dict[str, str]:
-    return {name.lower(): value for name, value in parse_qsl(urlsplit(url).query)}
+    return {name.lower(): value for name, value in _as_written(url).items()}
+
+
+def _as_written(url: str) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(url).query))

@@ -508,6 +508,24 @@ class ReadContract:
         await store.remove(tenant, f"key {name}")
         assert await live(store, tenant) == []
 
+    async def test_signs_of_queries_in_an_address_are_parts_of_it(
+        self, store: UserStore, tenant: str
+    ) -> None:
+        email = "a&b=c%20+d*e|f'g/h?i#{x}.j!k~l@example.com"
+        key, record = new_key(), new_record(email)
+        created = await store.create(tenant, key, record)
+        assert await store.get(tenant, record.user.user_id) == created
+        other = await reason_of(store.create(tenant, new_key(), new_record(email)))
+        assert other == "EMAIL_TAKEN"
+        near = new_record(email.replace("*", "x"))
+        await store.create(tenant, new_key(), near)
+        assert await store.claim(tenant, key, email)
+        assert not await store.claim(tenant, new_key(), email)
+        await store.forget(tenant, email)
+        assert await store.claim(tenant, new_key(), email)
+        await store.erase(tenant, record.user.user_id)
+        assert [user.record for user in await live(store, tenant)] == [near]
+
     async def test_attributes_come_back_exactly(self, store: UserStore, tenant: str) -> None:
         record = new_record()
         record.user.profile.attributes.update(

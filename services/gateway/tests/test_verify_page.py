@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, cast
@@ -17,7 +18,7 @@ from starlette.applications import Starlette
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.users.v1.users_pb2 import ResendVerificationRequest, VerifyEmailRequest
 from nexpo_gateway.contract import Contract
-from nexpo_gateway.dispatch import Dispatcher, Read
+from nexpo_gateway.dispatch import Dispatcher
 from nexpo_gateway.surfaces.verify_page import verify_routes
 from nexpo_runtime.errors import Fault, reason_name
 
@@ -41,9 +42,10 @@ class Scripted:
     contract: Contract = field(default_factory=Contract.load)
 
     def arrived(self, context: Any) -> None:
+        """Lets everybody in."""
         self.arrivals += 1
 
-    async def call(self, rpc: Any, context: Any, read: Read) -> Message:
+    async def call(self, rpc: Any, context: Any, read: Callable[[], Awaitable[Message]]) -> Message:
         self.asked.append(await read())
         if self.fault is not None:
             raise self.fault

@@ -36,8 +36,9 @@ class OperationTasks:
         return task in self._decisions
 
     def decide(self, task: str, decision: str) -> None:
-        """Records "retry" or "done"."""
-        self._decisions[task] = decision
+        """Records "retry" or "done"; what a human did stays done, whoever wants it tried again."""
+        if self._decisions[task] != "done":
+            self._decisions[task] = decision
 
     async def carried_out(
         self, step: str, name: str, call: Call[ResponseT], kind: OperationTask.Kind.ValueType

@@ -111,7 +111,10 @@ def _validators(written: dict[str, object], contract: WorkflowContract[Any]) -> 
         else:
             near = difflib.get_close_matches(method, refusable, 1, 0.5)
             mend = f"rename it to {_VALIDATE}{near[0]}" if near else "rename or remove it"
-            yield f"{_place(value)}{name} is never called: there is no update {method}; {mend}"
+            yield (
+                f"{_place(value)}{name} is never called: there is no update or signal {method};"
+                f" {mend}"
+            )
 
 
 def method_problems(

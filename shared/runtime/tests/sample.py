@@ -114,6 +114,6 @@ class Sample(Operation[CheckHealthRequest, ProbeResponse]):
     async def _many(self, calls: int, size: int) -> ProbeResponse:
         greet = Activity(_rpc("greet"), QUEUE, Message, ProbeResponse, timedelta(seconds=20))
         # Not ASCII: as JSON it takes three times the bytes.
-        large = WriteWelcomeRequest(display_name="ü" * (size // 2))
+        large = WriteWelcomeRequest(key="k", display_name="ü" * (size // 2))
         await asyncio.gather(*(flow.call(greet(large), f"call {n}") for n in range(calls)))
         return ProbeResponse(service=str(calls))

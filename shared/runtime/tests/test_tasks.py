@@ -243,3 +243,46 @@ def test_an_operation_that_fails_after_its_pivot_waits_for_a_human_and_then_fail
 
 def flow_time() -> float:
     return asyncio.get_running_loop().time()
+
+
+def test_of_two_decisions_at_once_what_a_human_did_stands() -> None:
+    async def test(first: str, second: str) -> None:
+        scene = Scene(Forward, **{AFTER: float("inf")})
+        task = await scene.blocked()
+        requests = {
+            "MarkOperationTaskDone": MarkOperationTaskDoneRequest(task=task.task),
+            "RetryOperationTask": RetryOperationTaskRequest(task=task.task),
+        }
+        await asyncio.gather(*(scene.send(name, requests[name]) for name in (first, second)))
+        async with asyncio.timeout(3600):
+            assert await scene.ended == ProbeResponse()
+        assert not any(name.startswith(f"{AFTER}, retry") for name in scene.attempts)
+
+    for order in (
+        ("RetryOperationTask", "MarkOperationTaskDone"),
+        ("MarkOperationTaskDone", "RetryOperationTask"),
+    ):
+        virtually(lambda order=order: test(*order))
+
+
+def test_a_retry_that_fails_again_leaves_the_task_open_and_each_task_stands_for_itself() -> None:
+    async def test() -> None:
+        scene = Scene(Forward, **{AFTER: float("inf"), "other": float("inf")})
+        await scene.blocked()
+        await asyncio.sleep(60)
+        assert {task.step for task in scene.now.tasks} == {AFTER, "other"}
+        for _ in range(3):
+            await scene.send("RetryOperationTask", RetryOperationTaskRequest(task=AFTER))
+            await asyncio.sleep(600)
+            assert {task.step for task in scene.now.tasks} == {AFTER, "other"}
+        await scene.send("MarkOperationTaskDone", MarkOperationTaskDoneRequest(task=AFTER))
+        await asyncio.sleep(1)
+        assert [task.step for task in scene.now.tasks] == ["other"]
+        assert scene.now.state == Progress.BLOCKED
+        with pytest.raises(Fault) as refused:
+            await scene.send("MarkOperationTaskDone", MarkOperationTaskDoneRequest(task=AFTER))
+        assert refused.value.reason == Reason.REASON_TASK_NOT_FOUND
+        scene.failures["other"] = 0
+        assert await scene.ended == ProbeResponse()
+
+    virtually(test)

@@ -15,7 +15,7 @@ from typing import ClassVar
 import pytest
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.converter import DataConverter
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from nexpo.contract import Method, ServiceContract
 from nexpo.errors.v1.errors_pb2 import Reason
@@ -195,7 +195,12 @@ async def test_polling_that_breaks_off_begins_again_on_a_new_connection(
 ) -> None:
     occupied = await connect(settings)
     # The SDK refuses a second worker for one queue on one client: polling breaks off at once.
-    first = Worker(occupied, task_queue=settings.queue(QUEUE), workflows=[Sample])
+    first = Worker(
+        occupied,
+        task_queue=settings.queue(QUEUE),
+        workflows=[Sample],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+    )
     given = [occupied]
 
     async def connector(settings: Settings) -> Client:

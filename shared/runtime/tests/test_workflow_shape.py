@@ -44,6 +44,9 @@ class Right(Operation[CheckHealthRequest, ProbeResponse]):
     async def report_shipment(self, request: ProbeRequest) -> None:
         """Nothing."""
 
+    def validate_report_shipment(self, request: ProbeRequest) -> None:
+        """Lets pass."""
+
     def quote_order(self, request: ProbeRequest) -> ProbeResponse:
         return ProbeResponse()
 
@@ -114,8 +117,8 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "a validator that is misspelled": (
         "validate_aprove_order",
         "def validate_aprove_order(self, request: ProbeRequest) -> None:",
-        "validate_aprove_order is never called: there is no update aprove_order; rename it to"
-        " validate_approve_order",
+        "validate_aprove_order is never called: there is no update or signal aprove_order; rename"
+        " it to validate_approve_order",
     ),
     "a validator of a query": (
         "validate_quote_order",

@@ -169,3 +169,26 @@ async def test_a_write_that_waits_for_a_lock_gives_up_in_time(empty_database: st
         await other.close()
         assert (await store.create("t", key, record)).record == record
         assert len(await store.page("t", None, 10)) == 1
+
+
+async def test_a_table_that_another_version_changes_needs_no_restart(empty_database: str) -> None:
+    # Statements are prepared by connection, and their plans end with the types of their columns.
+    async with Database.open(empty_database) as database:
+        store = PostgresUsers(database)
+        key, record = new_key(), new_record()
+        created = await store.create("t", key, record)
+        for change in (
+            "ALTER TABLE nexpo_users ALTER COLUMN display_name TYPE varchar(500)",
+            "ALTER TABLE nexpo_users ADD COLUMN later text NOT NULL DEFAULT ''",
+            "ALTER TABLE nexpo_claims ALTER COLUMN resource TYPE varchar(500)",
+        ):
+            await store.claim("t", key, "r")
+            administrator = await asyncpg.connect(empty_database)
+            try:
+                await administrator.execute(change)
+            finally:
+                await administrator.close()
+            assert await store.create("t", key, record) == created
+            assert await store.get("t", record.user.user_id) == created
+            assert await store.page("t", None, 10) == [created]
+            assert await store.claim("t", key, "r")

@@ -59,7 +59,7 @@ async def list_page(
     found = [
         await from_info(client, info)
         for info in response.executions
-        if info.execution.workflow_id.startswith(own) and info.execution.workflow_id.count("/") > 1
+        if info.execution.workflow_id.startswith(own)
     ]
     return found, response.next_page_token
 

@@ -36,6 +36,10 @@ MESSAGE_LIMIT = 1024 * 1024
 WIRE_LIMIT = 8 * 1024 * 1024
 """Bytes that are received at most; up to here we can say why a request is refused."""
 
+MOST_STREAMS = 1000
+"""Calls of one connection at a time. One that was begun and never made is not ours to count or
+to end, because the library hands it over with its message, and costs 20 KB until then."""
+
 METADATA_LIMIT = 96 * 1024
 """Bytes of metadata that are received at most; up to here, the same."""
 
@@ -64,6 +68,7 @@ class GrpcSurface:
             *SERVER_OPTIONS,
             ("grpc.max_receive_message_length", WIRE_LIMIT),
             ("grpc.max_send_message_length", 4 * WIRE_LIMIT),
+            ("grpc.max_concurrent_streams", MOST_STREAMS),
             ("grpc.max_metadata_size", METADATA_LIMIT),
             ("grpc.absolute_max_metadata_size", METADATA_LIMIT),
         ]

@@ -60,7 +60,8 @@ def _of_certificate(code: int) -> str:
     if code in _ANOTHER_NAME:
         return (
             "the server's certificate is for another name; connect by the name that it has, or set"
-            " HostNameInCertificate"
+            " HostNameInCertificate to it; for a server that sends clients on to others, as Azure"
+            " SQL does, leave that out"
         )
     if code in _UNKNOWN_AUTHORITY:
         return (
