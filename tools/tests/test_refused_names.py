@@ -104,6 +104,12 @@ REFUSALS = {
         "OrderService.GetOrder",
         "a GET has no body; remove body, or use POST",
     ),
+    "a body of a DELETE": (
+        GET,
+        'option (google.api.http) = {delete: "/v1/orders/{order_id}" body: "*"};',
+        "OrderService.GetOrder",
+        "a DELETE has no body; remove body, or use POST",
+    ),
     "a permission of another domain": (
         '"orders.place"',
         '"order.place"',

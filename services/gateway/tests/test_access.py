@@ -201,6 +201,12 @@ def test_every_search_on_temporal_names_the_tenant(criteria: Criteria) -> None:
     assert not any(" OR " in term for term in terms)
 
 
+def test_a_search_for_failures_finds_them_however_temporal_ended_them() -> None:
+    query = visibility_query(Criteria("acme", states=[Progress.FAILED]))
+    for status in ("Failed", "Terminated", "TimedOut"):
+        assert f"'{status}'" in query
+
+
 @contextlib.asynccontextmanager
 async def limited(tmp_path: Path, **limits: float) -> AsyncIterator[Gateway]:
     """A gateway with limits, and two keys of one tenant."""

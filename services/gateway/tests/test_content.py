@@ -13,6 +13,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc.error_details_pb2 import ErrorInfo
 
 from nexpo.operations.v1.operations_pb2 import MarkOperationTaskDoneRequest
 from nexpo.users.v1.users_pb2 import GetUserRequest, OnboardUserRequest
@@ -79,6 +80,7 @@ GOOD = [
     FieldMask(paths=["a.b_c", "display_name"]),
     packed(GetUserRequest(user_id="x")),
     MarkOperationTaskDoneRequest(note="two\nlines"),
+    ErrorInfo(metadata={"a b": "x"}),
     OnboardUserRequest(display_name="Žofie 😀 \u200f"),
 ]
 BAD: list[tuple[Message, str]] = [
@@ -109,6 +111,8 @@ BAD: list[tuple[Message, str]] = [
     (packed(struct("\0")), '["a"]'),
     (AnyMessage(type_url="type.googleapis.com/who.knows", value=b""), ""),
     (GetUserRequest(view=99), "view"),  # type: ignore[arg-type]  # an open enum
+    (ErrorInfo(metadata={"a\tb": "x"}), 'metadata["a\\x09b"]'),
+    (ErrorInfo(metadata={"a": "\0"}), 'metadata["a"]'),
     (OnboardUserRequest(display_name="two\nlines"), "display_name"),
     (OnboardUserRequest(display_name="two\u2029lines"), "display_name"),
 ]

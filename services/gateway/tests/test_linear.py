@@ -44,11 +44,12 @@ def test_the_worst_json_is_read_or_refused_in_little_time(worst: Http) -> None:
         (b'{"a":' * 65 + b"1" + b"}" * 65, False, True),
         (b'["' + b"[" * 5000 + b'"]', False, False),
         (b'["\\"' + b"[" * 5000 + b'"]', False, False),
+        (b'["\\\\",' + b"1," * 5000 + b'"x"]', True, False),
         (b"[] " * 3000, False, False),
         (b'"', False, False),
         (b"", False, False),
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_the_shape_of_json_is_known_without_parsing_it(
     body: bytes, too_many: bool, too_deep: bool

@@ -8,6 +8,11 @@ from email.policy import SMTP
 
 import protovalidate
 import pytest
+from buf.validate import validate_pb2
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -100,6 +105,33 @@ def test_every_spelling_of_an_id_is_one(text: str) -> None:
         f"{{{made.hex.upper()}}}",
     ):
         assert normal_uuid(spelling) == text
+
+
+def ruled(rules: validate_pb2.FieldRules, label: FieldDescriptorProto.Label.ValueType) -> Message:
+    """A message with one text field, `id`, that has these rules."""
+    file = FileDescriptorProto(name="ruled.proto", syntax="proto3")
+    field = file.message_type.add(name="Ruled").field.add(
+        name="id", number=1, label=label, type=FieldDescriptorProto.TYPE_STRING
+    )
+    field.options.Extensions[validate_pb2.field].CopyFrom(rules)
+    pool = DescriptorPool()
+    pool.Add(file)
+    return GetMessageClass(pool.FindMessageTypeByName("Ruled"))()
+
+
+def test_ids_in_a_list_and_ids_without_hyphens_have_one_spelling_too() -> None:
+    made = uuid.UUID("f81d4fae-7dec-11d0-a765-00a0c91e6bf6")
+    uuid_rules, short = validate_pb2.StringRules(uuid=True), validate_pb2.StringRules(tuuid=True)
+    for rules, normal in ((uuid_rules, str(made)), (short, made.hex)):
+        one = ruled(validate_pb2.FieldRules(string=rules), FieldDescriptorProto.LABEL_OPTIONAL)
+        items = validate_pb2.RepeatedRules(items=validate_pb2.FieldRules(string=rules))
+        many = ruled(validate_pb2.FieldRules(repeated=items), FieldDescriptorProto.LABEL_REPEATED)
+        one.id = made.urn.upper()  # type: ignore[attr-defined]  # made above
+        many.id.extend([str(made).upper(), made.hex, "none"])  # type: ignore[attr-defined]  # too
+        normalise(one)
+        normalise(many)
+        assert one.id == normal  # type: ignore[attr-defined]  # made above
+        assert list(many.id) == [normal, normal, "none"]  # type: ignore[attr-defined]  # too
 
 
 @MANY

@@ -38,10 +38,12 @@ class Scripted:
 
     fault: Exception | None = None
     asked: list[Message] = field(default_factory=list)
+    arrivals: int = 0
     contract: Contract = field(default_factory=Contract.load)
 
     def arrived(self, context: Any) -> None:
         """Lets everybody in."""
+        self.arrivals += 1
 
     async def call(self, rpc: Any, context: Any, read: Callable[[], Awaitable[Message]]) -> Message:
         self.asked.append(await read())
@@ -107,6 +109,7 @@ async def test_every_refusal_is_told_in_plain_words_with_what_to_do_next(
             410,
             "This sign-up was stopped",
         ),
+        ({"state": "FAILED", "reason": "OPERATION_EXPIRED"}, 410, "This link is too old"),
         ({"state": "FAILED", "reason": "EMAIL_TAKEN"}, 410, "Your account could not be opened"),
         ({}, 404, "This link does not work any more"),
     ],
@@ -134,6 +137,7 @@ async def test_a_locked_person_can_have_a_new_mail_from_the_page_itself() -> Non
     async with browser(dispatcher) as http:
         page = await http.post("/verify", data={**GIVEN, "do": "mail"})
     assert dispatcher.asked == [ResendVerificationRequest(operation=GIVEN["operation"])]
+    assert dispatcher.arrivals == 1  # so that the limits of an address hold here, too
     assert (page.status_code, heading(page)) == (200, "A new e-mail is on its way")
 
 

@@ -78,6 +78,18 @@ def test_a_table_fits_into_one_payload_whatever_the_answers() -> None:
     assert [call.request_id for call in table.state.calls] == ["huge"]
 
 
+def test_a_table_that_is_carried_on_fits_into_one_payload_again() -> None:
+    table = CallTable()
+    for number in range(9):
+        answered(table, f"k{number}", "x" * 100_000)
+    carried = CallTable(table.state)
+    for number in range(9, 18):
+        answered(carried, f"k{number}", "x" * 100_000)
+    assert 900_000 < carried.state.ByteSize() <= bound_calls.MOST_BYTES + 1_000
+    assert carried.find(DONE, request("k0")) is None
+    assert carried.find(DONE, request("k17")) is not None
+
+
 def test_a_call_without_a_key_is_not_kept() -> None:
     table = CallTable()
     answered(table, "")

@@ -21,7 +21,7 @@ from nexpo_runtime import flow
 from nexpo_runtime.errors import ContractError, Fault
 from nexpo_runtime.local_engine import Attempt, LocalOperation
 from nexpo_runtime.operation import Operation, operation
-from nexpo_runtime.saga import Saga
+from nexpo_runtime.saga import Saga, step_key
 from nexpo_runtime.virtual_time import VirtualTimeLoop
 
 Body = Callable[[Operation[Any, Any]], Awaitable[None]]
@@ -139,6 +139,17 @@ def test_a_step_that_is_never_awaited_is_told_at_the_end_and_all_is_undone() -> 
     assert calls == ["debit", "undo debit"]
 
 
+def test_a_saga_that_ends_asks_nothing_of_the_steps_of_another() -> None:
+    async def nested(operation: Operation[Any, Any]) -> None:
+        async with operation.saga() as outer:
+            later = outer.step("later", create())
+            async with operation.saga() as inner:
+                await inner.step("first", create())
+            await later
+
+    assert keys_of(nested) == ["acme/sample.v1.Steps/1/first", "acme/sample.v1.Steps/1/later"]
+
+
 def test_a_saga_that_fails_tells_its_own_fault_and_not_what_it_did_not_reach() -> None:
     async def fails(saga: Saga) -> None:
         saga.step("credit", create())
@@ -180,7 +191,8 @@ def test_a_call_outside_a_saga_that_has_no_key_is_refused() -> None:
     assert calls == []
 
 
-def test_steps_that_share_a_request_have_a_key_each() -> None:
+def keys_of(body: Body, workflow: str = "1") -> list[str]:
+    """The keys that an operation with this body hands to its activities, sorted."""
     keys: list[str] = []
 
     async def attempt(made: Attempt) -> Message:
@@ -188,19 +200,50 @@ def test_steps_that_share_a_request_have_a_key_each() -> None:
         keys.append(made.call.request.key)
         return CreateHomeResponse()
 
-    async def both(operation: Operation[Any, Any]) -> None:
-        async with operation.saga() as saga:
-            shared = create()
-            await saga.all([saga.step("debit", shared), saga.step("credit", shared)])
-
     async def run() -> None:
-        BODY.set(both)
-        name = "acme/sample.v1.Steps/1"
+        BODY.set(body)
+        name = f"acme/sample.v1.Steps/{workflow}"
         await LocalOperation(Mistaken, CheckHealthRequest(), name, "run", attempt).start()
 
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         runner.run(run())
-    assert sorted(keys) == ["acme/sample.v1.Steps/1/credit", "acme/sample.v1.Steps/1/debit"]
+    return sorted(keys)
+
+
+def test_steps_that_share_a_request_have_a_key_each() -> None:
+    async def both(saga: Saga) -> None:
+        shared = create()
+        await saga.all([saga.step("debit", shared), saga.step("credit", shared)])
+
+    assert keys_of(within(both)) == [
+        "acme/sample.v1.Steps/1/credit",
+        "acme/sample.v1.Steps/1/debit",
+    ]
+
+
+def test_a_step_that_can_be_left_out_has_its_key_too() -> None:
+    async def greeted(saga: Saga) -> None:
+        await saga.optional(saga.step("greet", create()))
+
+    assert keys_of(within(greeted)) == ["acme/sample.v1.Steps/1/greet"]
+
+
+def test_a_step_that_ends_anothers_effect_is_called_with_the_others_key() -> None:
+    async def ending(saga: Saga) -> None:
+        await saga.step("end", cloud.create_home(CreateHomeRequest(key=step_key("begin"))))
+
+    assert keys_of(within(ending)) == ["acme/sample.v1.Steps/1/begin"]
+
+
+def test_no_name_of_a_step_makes_a_key_of_another_operation_or_step() -> None:
+    def one(name: str) -> Body:
+        async def only(saga: Saga) -> None:
+            await saga.step(name, create())
+
+        return within(only)
+
+    keys = [*keys_of(one("2/pay")), *keys_of(one("2%2Fpay")), *keys_of(one("pay"), "1/2")]
+    assert len(set(keys)) == 3
 
 
 def test_the_log_says_what_the_caller_is_not_told(caplog: pytest.LogCaptureFixture) -> None:

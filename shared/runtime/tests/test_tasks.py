@@ -236,7 +236,7 @@ def test_an_operation_that_fails_after_its_pivot_waits_for_a_human_and_then_fail
         with pytest.raises(Fault) as failed:
             await scene.ended
         assert failed.value.reason == Reason.REASON_INTERNAL
-        assert scene.now.state == Progress.FAILED
+        assert (scene.now.state, list(scene.now.tasks)) == (Progress.FAILED, [])
         assert not any(step.state == Step.UNDONE for step in scene.now.steps)
 
     virtually(test)

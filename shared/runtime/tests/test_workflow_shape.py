@@ -89,6 +89,11 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
         "async def begin(self, request: CheckHealthRequest) -> None:",
         "begin is never awaited, so it would do nothing; write it as 'def'",
     ),
+    "a begin that nobody iterates over": (
+        "begin",
+        "async def begin(self, request: CheckHealthRequest) -> None: yield;",
+        "begin is never awaited, so it would do nothing; write it as 'def'",
+    ),
     "an update that is not async": (
         "approve_order",
         "def approve_order(self, request: ProbeRequest) -> ProbeResponse:",

@@ -71,6 +71,7 @@ async def test_workers_that_start_at_once_migrate_an_empty_database_once(own: Sq
         "mssql://user:hunter2@host/db?encrypt=yes&Encrypt=no",
         "mssql://user:hunter2@host/db?encrypt=strict&TrustServerCertificate=yes",
         "mssql://user:hunter2@host/db?TrustServerCertificate=1",
+        "mssql://user:hunter2@host/db?Certificate=/ca.pem&TrustServerCertificate=yes",
         "mssql://user:hunter2@host:port/db",
         "",
     ],
