@@ -44,8 +44,10 @@ def of_status(status: status_pb2.Status) -> dict[str, Any]:
     for detail in status.details:
         if detail.Unpack(retry):
             found["retry_after"] = retry.retry_delay.ToNanoseconds() / 1e9
-        elif detail.Unpack(info) and info.metadata.get("trace_id"):
-            found["trace_id"] = info.metadata["trace_id"]
+        elif detail.Unpack(info):
+            facts = dict(sorted(info.metadata.items()))
+            found["trace_id"] = facts.pop("trace_id", "")
+            found["metadata"] = {name: value for name, value in facts.items() if name != "hint"}
     return {name: value for name, value in found.items() if value}
 
 

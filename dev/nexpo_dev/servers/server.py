@@ -14,6 +14,9 @@ from nexpo_dev import ports
 from nexpo_dev.memory import Memory
 from nexpo_dev.servers.process import Process, StartError, last_lines
 
+START_SECONDS = 240.0
+"""How long a server may take to answer: a machine that does much else is slow, not broken."""
+
 
 class Server(ABC):
     """A real server as a child process: same port, same secrets, same data at every start.
@@ -77,7 +80,7 @@ class Server(ABC):
         """Whether its process lives."""
         return self._process is not None and self._process.exit_code is None
 
-    async def start(self, *, within: float = 90) -> None:
+    async def start(self, *, within: float = START_SECONDS) -> None:
         """Start it and wait, at most so many seconds, until it answers. No effect while it runs.
 
         Raises:
@@ -105,7 +108,7 @@ class Server(ABC):
             death_signal=self.death_signal,
         )
 
-    async def wait_until_ready(self, within: float = 90) -> None:
+    async def wait_until_ready(self, within: float = START_SECONDS) -> None:
         """Wait, at most so many seconds, until it answers.
 
         Raises:
@@ -120,7 +123,7 @@ class Server(ABC):
                 if await asyncio.wait_for(self.answers(), 5):
                     return
             except Exception as error:  # a server that is not ready fails in any way it likes
-                trouble = f" ({error})"
+                trouble = f" ({str(error) or type(error).__name__})"
             if time.monotonic() > deadline:
                 raise StartError(
                     f"{self.name} did not answer within {within:.0f} s{trouble}:\n"

@@ -73,6 +73,9 @@ async def test_workers_that_start_at_once_migrate_an_empty_database_once(own: Sq
         "mssql://user:hunter2@host/db?TrustServerCertificate=1",
         "mssql://user:hunter2@host/db?Certificate=/ca.pem&TrustServerCertificate=yes",
         "mssql://user:hunter2@host:port/db",
+        "mssql://user:hunter2@host/db;Encrypt=strict",
+        "mssql://user:hunter@2@host/db",
+        "mssql://user:hunter/2@host:1433/db",
         "",
     ],
 )

@@ -48,7 +48,8 @@ def http_status(fault: Fault) -> int:
 
 
 def problem(fault: Fault) -> dict[str, Any]:
-    """The problem's members: those of RFC 9457, and reason, hint, errors, retry_after, trace_id."""
+    """The problem's members: those of RFC 9457, and reason, hint, errors, retry_after, trace_id,
+    and what else a program may want to know as metadata, as gRPC's ErrorInfo has it."""
     status = http_status(fault)
     content: dict[str, Any] = {
         "type": f"urn:nexpo:reason:{fault.name}",
@@ -67,9 +68,13 @@ def problem(fault: Fault) -> dict[str, Any]:
         content[OMITTED] = int(fault.metadata[OMITTED])
     if fault.retry_after is not None:
         content["retry_after"] = fault.retry_after.total_seconds()
-    trace = fault.metadata.get("trace_id")
+    facts = dict(fault.metadata)
+    facts.pop(OMITTED, None)
+    trace = facts.pop("trace_id", "")
     if trace:
         content["trace_id"] = trace
+    if facts:
+        content["metadata"] = facts
     return content
 
 

@@ -75,7 +75,11 @@ class Target:
             pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
         except ValueError:
             raise ValueError(_FORM) from None
-        database = unquote(parts.path.removeprefix("/"))
+        path = parts.path.removeprefix("/")
+        # A password as it is typed would be taken for a part of the host or the path.
+        if parts.netloc.count("@") > 1 or any(sign in path for sign in "/;@"):
+            raise ValueError(f"{_FORM} Percent-escape / : @ ; ? # in user, password and database.")
+        database = unquote(path)
         if parts.scheme != "mssql" or not (parts.hostname and parts.username and database):
             raise ValueError(_FORM)
         options = {name.lower(): value for name, value in pairs}
