@@ -139,6 +139,7 @@ async def test_it_is_the_same_through_the_activities_and_in_the_list_of_users(
     found = await asyncio.to_thread(accepted, request)
     assert found is not None
     user = user_of(found)
+    user.stores.extend(sorted(providers.stores))
     activities = DatabaseActivities(providers)
     reads = UserReads(providers, Signer([b"a key of these tests"]))
     with activity.within(ActivityContext(tenant, "", 1)):

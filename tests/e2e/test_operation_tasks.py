@@ -123,6 +123,8 @@ async def _listed(house: House, operation: OnboardUserOperation) -> list[Operati
         while True:
             page = await house.tasks.list_operation_tasks(ListOperationTasksRequest(page_size=1000))
             found = [task for task in page.tasks if task.operation == operation.name]
-            if len(found) == wanted:
+            # The first attempt after the task was made has not failed yet.
+            known = all(task.reason not in ("", "DEADLINE_EXCEEDED") for task in found)
+            if len(found) == wanted and known:
                 return found
             await asyncio.sleep(0.1)

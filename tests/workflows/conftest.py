@@ -125,10 +125,15 @@ async def environment() -> AsyncIterator[WorkflowEnvironment]:
         yield started
 
 
+@pytest.fixture(autouse=True)
+def pace() -> None:
+    """The engine is one a process, and another file's worker may have set it to its own pace."""
+    use_temporal(TIME_SCALE)
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session", autouse=True)
 async def workers(environment: WorkflowEnvironment) -> AsyncIterator[None]:
     """A worker for each queue."""
-    use_temporal(TIME_SCALE)
     signer = Signer([b"k" * 40])
     bases: dict[str, Any] = {
         "nexpo-gateway": NotificationActivitiesBase,

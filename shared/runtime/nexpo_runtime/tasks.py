@@ -8,7 +8,6 @@ mends the cause, has it tried again at once, or does it by hand and says so.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -55,10 +54,12 @@ class OperationTasks:
             The answer; None when a human did it by hand.
         """
         call = call.retried(Retry.FOREVER)
-        with contextlib.suppress(Fault):
+        try:
             # The engine keeps the time: a timer of the workflow would cost events at every call.
             return await flow.engine().call(call.limited(flow.engine().task_after), name)
-        task = self._open(step, kind)
+        except Fault as fault:
+            task = self._open(step, kind)
+            task.reason = fault.name
         retries = 1
         attempt = _begin(call, f"{name}, retry {retries}")
         while True:

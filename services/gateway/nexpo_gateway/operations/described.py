@@ -173,7 +173,7 @@ async def _merge(
     for task in progress.tasks:
         activity = pending.get(task.step) or pending.get(f"undo {task.step}")
         if activity is not None:
-            task.reason = _reason(activity)
+            task.reason = _reason(activity) or task.reason
 
 
 def _reason(activity: PendingActivityInfo) -> str:
