@@ -52,9 +52,6 @@ class Behind:
         self._carry(request)
         return rpc.response()
 
-    async def signal(self, rpc: Rpc, name: OperationName, request: Message, timeout: float) -> None:
-        self._carry(request)
-
     async def query(
         self, rpc: Rpc, name: OperationName, request: Message, timeout: float
     ) -> Message:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import itertools
 import json
 import math
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, cast
 
 from google.protobuf import json_format
@@ -111,7 +110,7 @@ def to_message(data: Json, message: type[Message]) -> Message:
     """
     mistakes = _mistakes(data, descriptor_of(message), "")
     if (first := next(mistakes, None)) is not None:
-        raise invalid(itertools.chain([first], mistakes))
+        raise invalid(chain([first], mistakes))
     try:
         return json_format.ParseDict(data, message())
     except _UNFIT:
