@@ -148,7 +148,7 @@ async def _bare(
             while True:
                 await asyncio.sleep(READING_SECONDS)
                 try:
-                    verify = VerifyEmailRequest(token=token, request_id=uuid.uuid4().hex)
+                    verify = VerifyEmailRequest(token_digest=token, request_id=uuid.uuid4().hex)
                     await handle.execute_update(BareOnboarding.verify_email, verify)
                     break
                 except WorkflowUpdateFailedError:

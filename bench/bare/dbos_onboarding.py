@@ -135,7 +135,7 @@ async def onboard(request: bytes) -> str:
     for store in known:
         one = CreateUserRequest(store=store, key=f"{key}/create in {store}")
         one.record.user.CopyFrom(user)
-        one.record.password_hash = wanted.password if store == known[0] else ""
+        one.record.password_hash = wanted.password_hash if store == known[0] else ""
         creates.append(create(one.SerializeToString()))
     await asyncio.gather(*creates, home(user.user_id, f"{key}/home"))
     profile = wanted.profile

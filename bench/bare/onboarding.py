@@ -86,7 +86,7 @@ class BareOnboarding:
     @workflow.update
     async def verify_email(self, request: VerifyEmailRequest) -> VerifyEmailResponse:
         """Confirms the address."""
-        self.verified = request.token == self.digest
+        self.verified = request.token_digest == self.digest
         return VerifyEmailResponse()
 
     @verify_email.validator
@@ -133,7 +133,7 @@ class BareOnboarding:
         create = CreateUserRequest(store=store, key=key)
         create.record.user.CopyFrom(user)
         if store == known.authority:
-            create.record.password_hash = request.password
+            create.record.password_hash = request.password_hash
         return _call("create_user", create, CreateUserResponse, DATA)
 
     def _provide_home(self, user: User) -> Coroutine[Any, Any, Any]:

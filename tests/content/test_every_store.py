@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from nexpo.data.v1.data_pb2 import CreateUserRequest, UserRecord
 from nexpo.users.v1.users_pb2 import ListUsersRequest, OnboardUserRequest, User
-from nexpo_db_worker.activities.database import DatabaseActivities
+from nexpo_db_worker.activities.user_stores import UserStoreActivities
 from nexpo_db_worker.providers import Providers
 from nexpo_db_worker.reads.users import UserReads
 from nexpo_db_worker.stores import UserStore
@@ -140,7 +140,7 @@ async def test_it_is_the_same_through_the_activities_and_in_the_list_of_users(
     assert found is not None
     user = user_of(found)
     user.stores.extend(sorted(providers.stores))
-    activities = DatabaseActivities(providers)
+    activities = UserStoreActivities(providers)
     reads = UserReads(providers, Signer([b"a key of these tests"]))
     with activity.within(ActivityContext(tenant, "", 1)):
         for store in providers.stores:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nexpo.data.v1.data_pb2 import DescribeStoresRequest
-from nexpo.data.v1.data_temporal import database_activities as db
+from nexpo.data.v1.data_temporal import user_store_activities as db
 from nexpo.users.v1.users_pb2 import UpdateUserRequest, User
 from nexpo.users.v1.users_temporal import UpdateUserContract
 from nexpo_gateway.workflows.update_user import UpdateUser

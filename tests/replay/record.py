@@ -26,7 +26,7 @@ from nexpo.ai.v1.ai_service import AiActivitiesBase
 from nexpo.cloud.v1.cloud_service import CloudActivitiesBase
 from nexpo.contract import WorkflowContract
 from nexpo.data.v1.data_pb2 import EraseUserRequest
-from nexpo.data.v1.data_service import DatabaseActivitiesBase
+from nexpo.data.v1.data_service import UserStoreActivitiesBase
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.health.v1.health_pb2 import CheckHealthRequest
 from nexpo.health.v1.health_temporal import CheckHealthContract
@@ -69,7 +69,7 @@ from .recorded import HISTORIES, settings
 _PACE = 0.02
 _BASES: dict[str, Any] = {
     "nexpo-gateway": NotificationActivitiesBase,
-    "nexpo-db": DatabaseActivitiesBase,
+    "nexpo-db": UserStoreActivitiesBase,
     "nexpo-cloud": CloudActivitiesBase,
     "nexpo-ai": AiActivitiesBase,
 }
@@ -90,7 +90,10 @@ class Recorder:
         tenant = f"t{uuid.uuid4().hex[:8]}"
         PLACES[tenant] = place
         request = OnboardUserRequest(
-            email="ada@example.test", display_name="Ada", password="hash", request_id="recorded"
+            email="ada@example.test",
+            display_name="Ada",
+            password_hash="hash",
+            request_id="recorded",
         )
         request.profile.locale = "de-CH"
         request.profile.attributes.update({"colour": "red", "age": 36})

@@ -146,7 +146,7 @@ class Run:
         request = OnboardUserRequest(
             email=person.email,
             display_name="Ada",
-            password="hashed",
+            password_hash="hashed",
             request_id=f"r{index}",
             profile=Profile(locale="en", plan="pro"),
         )
@@ -195,7 +195,7 @@ class Run:
 
     async def _verify(self, workflow_id: str, update: str, token: str) -> Fault | None:
         digest = hashlib.sha256(token.encode()).hexdigest()
-        request = VerifyEmailRequest(token=digest, request_id=update)
+        request = VerifyEmailRequest(token_digest=digest, request_id=update)
         return await self._send(workflow_id, "nexpo.users.v1.VerifyEmail", request)
 
     async def _resend(self, workflow_id: str, number: int) -> None:

@@ -31,7 +31,7 @@ import nexpo_gateway.workflows
 from nexpo.ai.v1.ai_service import AiActivitiesBase
 from nexpo.cloud.v1.cloud_service import CloudActivitiesBase
 from nexpo.contract import WorkflowContract
-from nexpo.data.v1.data_service import DatabaseActivitiesBase
+from nexpo.data.v1.data_service import UserStoreActivitiesBase
 from nexpo.notifications.v1.notifications_service import NotificationActivitiesBase
 from nexpo.operations.v1.operations_pb2 import Progress
 from nexpo.users.v1.users_pb2 import (
@@ -137,7 +137,7 @@ async def workers(environment: WorkflowEnvironment) -> AsyncIterator[None]:
     signer = Signer([b"k" * 40])
     bases: dict[str, Any] = {
         "nexpo-gateway": NotificationActivitiesBase,
-        "nexpo-db": DatabaseActivitiesBase,
+        "nexpo-db": UserStoreActivitiesBase,
         "nexpo-cloud": CloudActivitiesBase,
         "nexpo-ai": AiActivitiesBase,
     }
@@ -180,7 +180,7 @@ class Onboarding:
         await self.until(lambda progress: progress.state != Progress.RUNNING)
         token = token if token is not None else (await self.mail()).token
         request = VerifyEmailRequest(
-            token=hashlib.sha256(token.encode()).hexdigest(),
+            token_digest=hashlib.sha256(token.encode()).hexdigest(),
             request_id=request_id or str(uuid.uuid4()),
         )
         with acting_for(self.tenant):
@@ -245,7 +245,11 @@ def onboard(environment: WorkflowEnvironment, place: Place) -> StartOnboarding:
 
     async def start(request: OnboardUserRequest | None = None, **fields: Any) -> Onboarding:
         request = request or OnboardUserRequest(
-            email="ada@example.test", display_name="Ada", password="hash", request_id="r1", **fields
+            email="ada@example.test",
+            display_name="Ada",
+            password_hash="hash",
+            request_id="r1",
+            **fields,
         )
         handle = await start_operation(environment, tenant, OnboardUserContract, request)
         return Onboarding(handle, place)

@@ -76,7 +76,7 @@ def state(operation: LocalOperation) -> str:
 async def verify(operation: LocalOperation, token: str) -> None:
     """Confirms the address with a token of a mail. Raises: Fault."""
     digest = hashlib.sha256(token.encode()).hexdigest()
-    request = VerifyEmailRequest(token=digest, request_id="v")
+    request = VerifyEmailRequest(token_digest=digest, request_id="v")
     await operation.send("nexpo.users.v1.VerifyEmail", request)
 
 

@@ -29,7 +29,7 @@ def test_services_methods_fields_and_enum_values_keep_their_words(
 
 
 def test_what_no_user_can_send_is_left_out(comments: dict[str, str]) -> None:
-    assert "nexpo.data.v1.DatabaseActivities" not in comments
+    assert "nexpo.data.v1.UserStoreActivities" not in comments
     assert not [name for name in comments if name.startswith("google.protobuf.")]
 
 

@@ -12,6 +12,15 @@ from orders_contract import ORDERS, Plugin
 ERRORS = "nexpo/errors/v1/errors.proto"
 
 # What is wrong: the text of the proto, what it becomes, who is named, what to do.
+REDACTED = "(nexpo.options.v1.sensitive) = SENSITIVE_REDACT"
+TAKEN_BY = '(nexpo.options.v1.protected_as) = "taker"'
+HASHED = f"(nexpo.options.v1.sensitive) = SENSITIVE_HASH, {TAKEN_BY}"
+NO_TAKER = (
+    'protected_as names "taker", which must be a single string of the message,'
+    " SENSITIVE_REDACT and without rules"
+)
+REMOVE_PROTECTED_AS = "protected_as says what becomes of a SENSITIVE_HASH or _DIGEST; remove it"
+
 REFUSALS = {
     "an unknown field in an id template": (
         'id: "{customer_id}"',
@@ -285,6 +294,60 @@ REFUSALS = {
         "// A discount.\n  int32 discount = 8 [(nexpo.options.v1.sensitive) = SENSITIVE_HASH];",
         "ApproveOrderRequest.discount",
         "SENSITIVE_HASH needs a single string; use SENSITIVE_REDACT",
+    ),
+    **{
+        f"a secret that {what}": (
+            "  string address = 3 [(nexpo.options.v1.sensitive) = SENSITIVE_REDACT];",
+            f"  string address = 3 [(nexpo.options.v1.sensitive) = {options}];{more}",
+            "PlaceOrderRequest.address",
+            advice,
+        )
+        for what, options, more, advice in (
+            (
+                "nothing takes",
+                "SENSITIVE_HASH",
+                "",
+                "SENSITIVE_HASH needs protected_as, the field that takes what is made of it: a"
+                " string address_hash, SENSITIVE_REDACT",
+            ),
+            ("is not replaced", f"SENSITIVE_REDACT, {TAKEN_BY}", "", REMOVE_PROTECTED_AS),
+            ("no field takes", f"SENSITIVE_DIGEST, {TAKEN_BY}", "", NO_TAKER),
+            (
+                "a field takes that is shown",
+                f"SENSITIVE_DIGEST, {TAKEN_BY}",
+                "\n  // Shown.\n  string taker = 19;",
+                NO_TAKER,
+            ),
+            (
+                "a number takes",
+                f"SENSITIVE_DIGEST, {TAKEN_BY}",
+                f"\n  // No text.\n  int32 taker = 19 [{REDACTED}];",
+                NO_TAKER,
+            ),
+            (
+                "a field with rules takes",
+                f"SENSITIVE_DIGEST, {TAKEN_BY}",
+                f"\n  // Short.\n  string taker = 19"
+                f" [(buf.validate.field).string.max_len = 3, {REDACTED}];",
+                NO_TAKER,
+            ),
+        )
+    },
+    "two secrets that one field takes": (
+        "// More about it.\n",
+        f"// One.\n  string one = 19 [{HASHED}];\n  // Two.\n  string two = 20 [{HASHED}];\n"
+        f"  // Of both.\n  string taker = 21 [{REDACTED}];\n  // More about it.\n",
+        "PlaceOrderRequest.two",
+        'protected_as "taker" is that of another field too; name one of its own',
+    ),
+    "a secret of a request that no operation records": (
+        "message GetOrderRequest {\n",
+        "message GetOrderRequest {\n"
+        f"  // Secret.\n  string pin = 8 [{HASHED}];\n"
+        f"  // Hashed.\n  string taker = 9 [{REDACTED}];\n",
+        "OrderService.GetOrder",
+        "GetOrderRequest.pin is replaced only on its way to an operation, never for read; use"
+        " SENSITIVE_REDACT",
     ),
     "a field that is a keyword of Python": (
         "string size = 1;",

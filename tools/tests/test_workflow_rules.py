@@ -98,7 +98,7 @@ from google.protobuf import duration_pb2
 from google.protobuf.message import Message
 from nexpo.contract import Retry
 from nexpo.data.v1.data_pb2 import CreateUserRequest
-from nexpo.data.v1.data_temporal import database_activities as db
+from nexpo.data.v1.data_temporal import user_store_activities as db
 from nexpo_runtime import flow
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.operation import Operation, operation

@@ -141,6 +141,8 @@ def _paths(
     message: Descriptor, outer: tuple[FieldDescriptor, ...]
 ) -> Iterator[tuple[FieldDescriptor, ...]]:
     for field in message.fields:
+        if registry.unprotected(field):
+            continue  # what the gateway makes of a secret, nobody types
         path = (*outer, field)
         yield path
         inner = field.message_type

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
-from nexpo.data.v1.data_service import DatabaseActivitiesBase
-from nexpo_db_worker.activities.database import DatabaseActivities
+from nexpo.data.v1.data_service import UserStoreActivitiesBase
+from nexpo_db_worker.activities.user_stores import UserStoreActivities
 from nexpo_db_worker.providers import open_providers
 from nexpo_db_worker.purge import purging
 from nexpo_db_worker.reads.users import UserReads
@@ -31,9 +31,9 @@ async def main(settings: DbSettings) -> None:
         authority = settings.authority_store
         await run_worker(
             settings,
-            queue=DatabaseActivitiesBase.CONTRACT.queue,
+            queue=UserStoreActivitiesBase.CONTRACT.queue,
             services=[
-                DatabaseActivities(providers),
+                UserStoreActivities(providers),
                 UserReads(providers, Signer(settings.service_keys)),
             ],
             providers=providers.states,

@@ -24,7 +24,7 @@ from nexpo.data.v1.data_pb2 import (
     UnlockUserRequest,
 )
 from nexpo.users.v1.users_pb2 import Store, User
-from nexpo_db_worker.activities.database import DatabaseActivities
+from nexpo_db_worker.activities.user_stores import UserStoreActivities
 from nexpo_db_worker.providers import Providers, open_providers
 from nexpo_db_worker.settings import DbSettings
 from nexpo_dev.pytest_plugin import SupabaseAddress
@@ -53,16 +53,16 @@ async def providers(
 
 
 @pytest.fixture
-def db(providers: Providers, tenant: str) -> Iterator[DatabaseActivities]:
+def db(providers: Providers, tenant: str) -> Iterator[UserStoreActivities]:
     with activity.within(ActivityContext(tenant, "t/nexpo.users.v1.OnboardUser/1", 1)):
-        yield DatabaseActivities(providers)
+        yield UserStoreActivities(providers)
 
 
 def an_address() -> str:
     return f"{uuid.uuid4()}@example.com"
 
 
-async def an_active_user(db: DatabaseActivities, store: Store.ValueType) -> User:
+async def an_active_user(db: UserStoreActivities, store: Store.ValueType) -> User:
     record = new_record()
     record.user.state = User.ACTIVE
     del record.user.stores[:]
@@ -71,13 +71,13 @@ async def an_active_user(db: DatabaseActivities, store: Store.ValueType) -> User
     return record.user
 
 
-async def test_the_stores_that_are_on_are_told(db: DatabaseActivities) -> None:
+async def test_the_stores_that_are_on_are_told(db: UserStoreActivities) -> None:
     answer = await db.describe_stores(DescribeStoresRequest())
     assert list(answer.enabled) == STORES
     assert answer.authority == Store.STORE_POSTGRES
 
 
-async def test_an_address_is_reserved_once_until_it_is_released(db: DatabaseActivities) -> None:
+async def test_an_address_is_reserved_once_until_it_is_released(db: UserStoreActivities) -> None:
     key, email = new_key(), an_address()
     await db.reserve_email(ReserveEmailRequest(key=key, email=email))
     await db.reserve_email(ReserveEmailRequest(key=key, email=email))
@@ -89,7 +89,7 @@ async def test_an_address_is_reserved_once_until_it_is_released(db: DatabaseActi
     await db.reserve_email(other)
 
 
-async def test_of_many_reservations_at_once_exactly_one_wins(db: DatabaseActivities) -> None:
+async def test_of_many_reservations_at_once_exactly_one_wins(db: UserStoreActivities) -> None:
     email = an_address()
     won, lost = await outcomes(
         [db.reserve_email(ReserveEmailRequest(key=new_key(), email=email)) for _ in range(10)]
@@ -100,7 +100,7 @@ async def test_of_many_reservations_at_once_exactly_one_wins(db: DatabaseActivit
 
 @pytest.mark.parametrize("email", ["", "nobody", "Ada@example.com", "zoe\u0308@example.com"])
 async def test_an_address_that_is_not_normalised_is_refused(
-    db: DatabaseActivities, email: str
+    db: UserStoreActivities, email: str
 ) -> None:
     with pytest.raises(Fault, match="INVALID_ARGUMENT") as caught:
         await db.reserve_email(ReserveEmailRequest(key=new_key(), email=email))
@@ -113,7 +113,7 @@ async def test_an_address_that_is_not_normalised_is_refused(
     assert [violation.field for violation in caught.value.fields] == ["record.user.email"]
 
 
-async def test_an_effect_without_a_key_is_refused(db: DatabaseActivities) -> None:
+async def test_an_effect_without_a_key_is_refused(db: UserStoreActivities) -> None:
     store = Store.STORE_POSTGRES
     for call in (
         db.reserve_email(ReserveEmailRequest(email=an_address())),
@@ -136,7 +136,7 @@ async def test_an_effect_without_a_key_is_refused(db: DatabaseActivities) -> Non
     ],
 )
 async def test_a_store_that_is_off_or_unknown_is_named_as_such(
-    db: DatabaseActivities, store: Store.ValueType, reason: str
+    db: UserStoreActivities, store: Store.ValueType, reason: str
 ) -> None:
     record = new_record()
     for call in (
@@ -149,7 +149,7 @@ async def test_a_store_that_is_off_or_unknown_is_named_as_such(
 
 
 async def test_a_user_is_created_in_every_store_and_undone_in_all(
-    db: DatabaseActivities, providers: Providers, tenant: str
+    db: UserStoreActivities, providers: Providers, tenant: str
 ) -> None:
     record = new_record()
     keys = {store: new_key() for store in STORES}
@@ -171,7 +171,7 @@ async def test_a_user_is_created_in_every_store_and_undone_in_all(
 
 
 async def test_the_password_hash_lies_in_the_authority_only(
-    db: DatabaseActivities, providers: Providers, tenant: str
+    db: UserStoreActivities, providers: Providers, tenant: str
 ) -> None:
     record = new_record()
     for store in STORES:
@@ -187,7 +187,7 @@ async def test_the_password_hash_lies_in_the_authority_only(
     }
 
 
-async def test_a_user_is_locked_by_one_operation_at_a_time(db: DatabaseActivities) -> None:
+async def test_a_user_is_locked_by_one_operation_at_a_time(db: UserStoreActivities) -> None:
     user = await an_active_user(db, Store.STORE_POSTGRES)
     mine, theirs = new_key(), new_key()
     locked = await db.lock_user(LockUserRequest(key=mine, user_id=user.user_id, etag=user.etag))
@@ -207,7 +207,7 @@ async def test_a_user_is_locked_by_one_operation_at_a_time(db: DatabaseActivitie
 
 
 async def test_only_an_active_user_with_the_expected_etag_is_locked(
-    db: DatabaseActivities,
+    db: UserStoreActivities,
 ) -> None:
     user = await an_active_user(db, Store.STORE_POSTGRES)
     pending = new_record()
@@ -227,7 +227,7 @@ async def test_only_an_active_user_with_the_expected_etag_is_locked(
 
 
 async def test_a_change_that_a_store_which_is_off_would_miss_is_refused_but_a_repair_is_not(
-    db: DatabaseActivities,
+    db: UserStoreActivities,
 ) -> None:
     record = new_record()
     record.user.state = User.ACTIVE
@@ -245,7 +245,7 @@ async def test_a_change_that_a_store_which_is_off_would_miss_is_refused_but_a_re
     assert (answer.HasField("user"), list(answer.enabled)) == (False, STORES)
 
 
-async def test_a_record_says_where_its_user_lives(db: DatabaseActivities) -> None:
+async def test_a_record_says_where_its_user_lives(db: UserStoreActivities) -> None:
     record = new_record()
     del record.user.stores[:]
     create = CreateUserRequest(key=new_key(), store=Store.STORE_POSTGRES, record=record)
@@ -254,7 +254,7 @@ async def test_a_record_says_where_its_user_lives(db: DatabaseActivities) -> Non
     assert [violation.field for violation in refused.value.fields] == ["record.user.stores"]
 
 
-async def test_a_record_is_read_as_one_store_has_it(db: DatabaseActivities) -> None:
+async def test_a_record_is_read_as_one_store_has_it(db: UserStoreActivities) -> None:
     user = await an_active_user(db, Store.STORE_MONGODB)
     read = ReadUserRequest(store=Store.STORE_MONGODB, user_id=user.user_id)
     assert (await db.read_user(read)).user == user
@@ -263,7 +263,7 @@ async def test_a_record_is_read_as_one_store_has_it(db: DatabaseActivities) -> N
 
 
 async def test_a_change_is_written_and_another_record_may_be_passed_over(
-    db: DatabaseActivities, providers: Providers, tenant: str
+    db: UserStoreActivities, providers: Providers, tenant: str
 ) -> None:
     user = await an_active_user(db, Store.STORE_MONGODB)
     after = changed(user, "Ada King")
@@ -289,7 +289,7 @@ async def test_a_change_is_written_and_another_record_may_be_passed_over(
 
 
 async def test_in_the_authority_another_etag_is_the_callers_mistake(
-    db: DatabaseActivities,
+    db: UserStoreActivities,
 ) -> None:
     user = await an_active_user(db, Store.STORE_POSTGRES)
     replace = ReplaceUserRequest(
@@ -301,7 +301,7 @@ async def test_in_the_authority_another_etag_is_the_callers_mistake(
 
 
 async def test_a_deleted_users_address_is_free_and_a_late_retry_takes_it_from_nobody(
-    db: DatabaseActivities, providers: Providers, tenant: str
+    db: UserStoreActivities, providers: Providers, tenant: str
 ) -> None:
     email = an_address()
     record = new_record(email)

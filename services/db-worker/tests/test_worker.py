@@ -33,7 +33,7 @@ from nexpo_runtime.settings import Environment, Settings
 from nexpo_runtime.worker_clients import WorkerClients
 
 MessageT = TypeVar("MessageT", bound=Message)
-CREATE = method_path("nexpo.data.v1.DatabaseActivities", "nexpo.data.v1.CreateUser")
+CREATE = method_path("nexpo.data.v1.UserStoreActivities", "nexpo.data.v1.CreateUser")
 GET = method_path("nexpo.users.v1.UserService", "nexpo.users.v1.GetUser")
 LIST = method_path("nexpo.users.v1.UserService", "nexpo.users.v1.ListUsers")
 

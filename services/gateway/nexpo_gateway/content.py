@@ -158,6 +158,10 @@ def _check_of_one(field: FieldDescriptor) -> Check | None:
     if field.enum_type is not None:
         known = frozenset(field.enum_type.values_by_number)
         return _scalar(lambda value: "" if value in known else "is not a value of the contract")
+    source = registry.unprotected(field)
+    if source is not None:
+        problem = f"is made of {source.name}; leave it out"
+        return _scalar(lambda value: problem)
     if field.type == FieldDescriptor.TYPE_STRING:
         multiline = field.GetOptions().Extensions[options_pb2.multiline]
         return _scalar(lambda value: text_problem(value, multiline))

@@ -13,11 +13,33 @@ from google.protobuf.message import Message
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One text in a message: its path such as "a.b[0].c", its value, and how to replace it."""
+    """One text in a message.
+
+    Attributes:
+        path: Where it stands in the request, such as "a.b[0].c".
+        value: The text.
+        message: The message that has it.
+        field: Its field there.
+        index: Its place in a repeated field; None in a single one.
+    """
 
     path: str
     value: str
-    replace: Callable[[str], None]
+    message: Message
+    field: FieldDescriptor
+    index: int | None = None
+
+    def replace(self, new: str) -> None:
+        """Puts another text in its place."""
+        if self.index is None:
+            setattr(self.message, self.field.name, new)
+        else:
+            getattr(self.message, self.field.name)[self.index] = new
+
+    def move(self, field: FieldDescriptor, new: str) -> None:
+        """Puts another text into another single field of the message, and empties this one."""
+        self.message.ClearField(self.field.name)
+        setattr(self.message, field.name, new)
 
 
 def texts(
@@ -53,14 +75,10 @@ def _may_hold(kind: Descriptor, wanted: Callable[[FieldDescriptor], bool]) -> bo
 
 def _strings(message: Message, field: FieldDescriptor, value: Any, path: str) -> Iterator[Text]:
     if not field.is_repeated:
-        yield Text(path, value, lambda new: setattr(message, field.name, new))
+        yield Text(path, value, message, field)
         return
     for index, item in enumerate(list(value)):
-
-        def replace(new: str, index: int = index) -> None:
-            value[index] = new
-
-        yield Text(f"{path}[{index}]", item, replace)
+        yield Text(f"{path}[{index}]", item, message, field, index)
 
 
 def _children(

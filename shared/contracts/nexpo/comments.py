@@ -51,6 +51,7 @@ COMMENTS: dict[str, str] = {
     'nexpo.users.v1.OnboardUserRequest.display_name': 'Name to show.',
     'nexpo.users.v1.OnboardUserRequest.email': 'E-mail address.',
     'nexpo.users.v1.OnboardUserRequest.password': 'Password, hashed before anything records it.',
+    'nexpo.users.v1.OnboardUserRequest.password_hash': "The password's argon2id hash, which is what the operation knows.",
     'nexpo.users.v1.OnboardUserRequest.profile': 'What the user chose.',
     'nexpo.users.v1.OnboardUserRequest.request_id': 'Makes the call safe to repeat; made by the gateway when empty.',
     'nexpo.users.v1.OnboardUserRequest.stores': 'Stores to create the user in; all that are switched on when empty. The authority is always one of them.',
@@ -91,4 +92,5 @@ COMMENTS: dict[str, str] = {
     'nexpo.users.v1.VerifyEmailRequest.operation': 'Name of the onboarding operation.',
     'nexpo.users.v1.VerifyEmailRequest.request_id': 'Makes the call safe to repeat; made by the gateway when empty.',
     'nexpo.users.v1.VerifyEmailRequest.token': 'Token of the verification e-mail.',
+    'nexpo.users.v1.VerifyEmailRequest.token_digest': "The token's SHA-256, which is what the operation compares.",
 }

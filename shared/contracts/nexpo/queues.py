@@ -36,7 +36,7 @@ QUEUES: Final[tuple[Queue, ...]] = (
         "nexpo-db",
         services=(
             Served(
-                "nexpo.data.v1.DatabaseActivities",
+                "nexpo.data.v1.UserStoreActivities",
                 "proto/nexpo/data/v1/data.proto:13",
                 (
                     "nexpo.data.v1.DescribeStores",

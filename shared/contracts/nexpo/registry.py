@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from typing import cast
 
 from google.api import annotations_pb2
 from google.api.http_pb2 import HttpRule
@@ -117,6 +118,22 @@ def start_fields() -> Iterator[FieldDescriptor]:
 def sensitive(field: FieldDescriptor) -> options_pb2.Sensitive.ValueType:
     """How a field's value is protected."""
     return field.GetOptions().Extensions[options_pb2.sensitive]
+
+
+def protected_as(field: FieldDescriptor) -> FieldDescriptor | None:
+    """The field that takes the protected value of this one; None where nothing is replaced."""
+    name = field.GetOptions().Extensions[options_pb2.protected_as]
+    return _message(field).fields_by_name[name] if name else None
+
+
+@cache
+def unprotected(field: FieldDescriptor) -> FieldDescriptor | None:
+    """The field whose protected value this one takes; None for a field that callers fill."""
+    return next((f for f in _message(field).fields if protected_as(f) is field), None)
+
+
+def _message(field: FieldDescriptor) -> Descriptor:
+    return cast(Descriptor, field.containing_type)
 
 
 def search_attribute(field: FieldDescriptor) -> str:

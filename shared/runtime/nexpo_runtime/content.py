@@ -13,6 +13,8 @@ from typing import Any
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
+from nexpo import registry
+
 SCOPE = frozenset({"operation", "request_id"})
 """Fields of a call to an operation that say whom it reaches and under which key."""
 
@@ -21,6 +23,8 @@ _DIGEST_BYTES = 16
 
 def fingerprint(request: Message, without: Container[str] = ()) -> dict[str, bytes]:
     """A digest of every field that is set, by its path: "profile.locale".
+
+    What was made of a secret stands under the name of what the caller filled.
 
     A repeated field, a map and a message of google.protobuf, such as a Timestamp,
     is one value: naming its insides would only confuse.
@@ -32,7 +36,7 @@ def fingerprint(request: Message, without: Container[str] = ()) -> dict[str, byt
     found: dict[str, bytes] = {}
     for field, value in request.ListFields():
         if field.name not in without:
-            _add(found, request, field, value, field.name)
+            _add(found, request, field, value, _name(field))
     return found
 
 
@@ -46,7 +50,11 @@ def _add(
         return
     found[path] = b""  # that it is there at all
     for inner, content in value.ListFields():
-        _add(found, value, inner, content, f"{path}.{inner.name}")
+        _add(found, value, inner, content, f"{path}.{_name(inner)}")
+
+
+def _name(field: FieldDescriptor) -> str:
+    return (registry.unprotected(field) or field).name
 
 
 def _alone(holder: Message, field: FieldDescriptor, value: Any) -> Message:

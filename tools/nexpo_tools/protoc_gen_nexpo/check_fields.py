@@ -5,12 +5,15 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Iterator
+from itertools import chain
 
 from nexpo_tools.protoc_gen_nexpo.model import Contract, Field, Message, Problem
 
 _ATTRIBUTE = re.compile(r"[A-Z][A-Za-z0-9]*")
 # Set by the runtime itself.
 _RESERVED = {"NexpoState", "NexpoTenant"}
+# What never passes the gateway as it came.
+_REPLACED = ("HASH", "DIGEST")
 _ATTRIBUTE_SCALARS = {"string", "bool", "int32", "int64", "uint32", "uint64", "double", "enum"}
 
 
@@ -28,7 +31,7 @@ def check_fields(contract: Contract) -> Iterator[Problem]:
 def _fields(message: Message, starts: bool) -> Iterator[tuple[Field, str]]:
     seen: dict[str, str] = {}
     for field in message.fields.values():
-        for advice in _field(field):
+        for advice in chain(_field(field), _protection(field, message)):
             yield field, advice
         attribute = field.search_attribute
         if not attribute:
@@ -46,11 +49,37 @@ def _fields(message: Message, starts: bool) -> Iterator[tuple[Field, str]]:
         seen.setdefault(attribute, field.name)
 
 
+def _protection(field: Field, message: Message) -> Iterator[str]:
+    """What is wrong with how a secret is protected."""
+    level = f"SENSITIVE_{field.sensitive}"
+    if field.sensitive not in _REPLACED:
+        if field.protected_as:
+            yield "protected_as says what becomes of a SENSITIVE_HASH or _DIGEST; remove it"
+        return
+    if not _is_text(field):
+        yield f"{level} needs a single string; use SENSITIVE_REDACT"
+        return
+    if not field.protected_as:
+        advice = f"a string {field.name}_{field.sensitive.lower()}, SENSITIVE_REDACT"
+        yield f"{level} needs protected_as, the field that takes what is made of it: {advice}"
+        return
+    target = message.fields.get(field.protected_as)
+    if target is None or not _is_text(target) or target.sensitive != "REDACT" or target.rules:
+        yield (
+            f'protected_as names "{field.protected_as}", which must be a single string of the'
+            " message, SENSITIVE_REDACT and without rules"
+        )
+    elif message.unprotected(target) != field.name:
+        yield f'protected_as "{target.name}" is that of another field too; name one of its own'
+
+
+def _is_text(field: Field) -> bool:
+    return (field.scalar, field.shape) == ("string", "one")
+
+
 def _field(field: Field) -> Iterator[str]:
     if keyword.iskeyword(field.name):
         yield "is a keyword of Python; rename it"
-    if field.sensitive in ("HASH", "DIGEST") and (field.scalar, field.shape) != ("string", "one"):
-        yield f"SENSITIVE_{field.sensitive} needs a single string; use SENSITIVE_REDACT"
     if field.multiline and field.scalar != "string":
         yield "is no text, so it has no lines; remove multiline"
     if not field.search_attribute:

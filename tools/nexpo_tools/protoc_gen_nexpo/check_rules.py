@@ -51,11 +51,29 @@ def _method(method: Method, service: Service, contract: Contract) -> Iterator[st
     if method.rule.kind != "activity":
         yield from _permission(method, service)
         yield from _http(method, contract)
+    if method.rule.kind in ("read", "native", "activity"):
+        yield from _unprotected(method, contract)
     if method.streaming and method.rule.kind != "native":
         yield "streams; only a native method may"
     checks = _CHECKS.get(method.rule.kind)
     if checks is not None:
         yield from checks(method, service, contract)
+
+
+def _unprotected(method: Method, contract: Contract) -> Iterator[str]:
+    """Secrets that nothing would replace, because only operations record their requests."""
+    found, messages = {method.request.full_name}, [method.request]
+    for message in messages:  # grows meanwhile
+        for field in message.fields.values():
+            if field.sensitive in ("HASH", "DIGEST"):
+                yield (
+                    f"{message.local_name}.{field.name} is replaced only on its way to an"
+                    f" operation, never for {method.rule.kind}; use SENSITIVE_REDACT"
+                )
+            inner = contract.messages.get(field.type_name)
+            if inner is not None and inner.full_name not in found:
+                found.add(inner.full_name)
+                messages.append(inner)
 
 
 def _request_size(method: Method, contract: Contract) -> Iterator[str]:

@@ -114,7 +114,11 @@ def _add_handle(module: Module, service: Service, start: Method, contract: Contr
 
 
 def _add_handler(module: Module, method: Method, contract: Contract) -> None:
-    fields = [f for f in method.request.fields.values() if f.name != "operation"]
+    fields = [
+        field
+        for field in method.request.fields.values()
+        if field.name != "operation" and not method.request.unprotected(field)
+    ]
     parameters = ["*"]
     values = ["operation=self.name"]
     for field in fields:

@@ -27,8 +27,8 @@ _LIMITS = "nexpo.options.v1.ContentLimits"
 
 _PROTECTION = {
     "REDACT": "Never logged or shown in an error.",
-    "HASH": "Replaced by its argon2id hash at the gateway.",
-    "DIGEST": "Replaced by its SHA-256 at the gateway.",
+    "HASH": "Only its argon2id hash passes the gateway, as `{}`.",
+    "DIGEST": "Only its SHA-256 passes the gateway, as `{}`.",
 }
 
 
@@ -202,14 +202,17 @@ def _fields(title: str, message: Message, contract: Contract) -> list[str]:
 
 def _field_table(message: Message, contract: Contract) -> list[str]:
     rows = [
-        [f"`{field.name}`", field_type(field, contract), _about(field)]
+        [f"`{field.name}`", field_type(field, contract), _about(field, message)]
         for field in message.fields.values()
     ]
     return table(["Field", "Type", "Meaning"], rows)
 
 
-def _about(field: Field) -> str:
-    parts = [field.comment, _PROTECTION.get(field.sensitive, "")]
+def _about(field: Field, message: Message) -> str:
+    parts = [field.comment, _PROTECTION.get(field.sensitive, "").format(field.protected_as)]
+    source = message.unprotected(field)
+    if source:
+        parts.append(f"Made of `{source}`; callers leave it out.")
     if field.multiline:
         parts.append("May have line breaks.")
     if field.search_attribute:

@@ -56,6 +56,7 @@ class Field:
         shape: Single, repeated or map.
         presence: Whether "not set" differs from the zero value.
         sensitive: "", "REDACT", "HASH" or "DIGEST".
+        protected_as: Name of the field that takes the protected value, or "".
         search_attribute: Name of the search attribute, or "".
         multiline: Whether the text may have line breaks.
         rules: Its buf.validate rules in text format, or "".
@@ -69,6 +70,7 @@ class Field:
     shape: Shape
     presence: bool
     sensitive: str
+    protected_as: str
     search_attribute: str
     multiline: bool
     rules: str
@@ -90,6 +92,11 @@ class Message:
     def local_name(self) -> str:
         """The name within the package: User, or Progress.Step."""
         return self.full_name[len(self.package) + 1 :] if self.package else self.full_name
+
+    def unprotected(self, field: Field) -> str:
+        """Name of the field whose protected value `field` takes, or ""."""
+        takers = (one.name for one in self.fields.values() if one.protected_as == field.name)
+        return next(takers, "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,6 +176,7 @@ class _FileReader:
             shape=shape,
             presence=field.HasField("oneof_index") or field.type in _MESSAGES,
             sensitive=("", "REDACT", "HASH", "DIGEST")[sensitive],
+            protected_as=self._options.get(field.options, f"{_OPTIONS}.protected_as") or "",
             search_attribute=self._options.get(field.options, f"{_OPTIONS}.search_attribute") or "",
             multiline=bool(self._options.get(field.options, f"{_OPTIONS}.multiline")),
             rules=self._rules(field),

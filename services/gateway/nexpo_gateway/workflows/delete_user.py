@@ -12,7 +12,7 @@ from nexpo.data.v1.data_pb2 import (
     LockUserResponse,
     UnlockUserRequest,
 )
-from nexpo.data.v1.data_temporal import database_activities as db
+from nexpo.data.v1.data_temporal import user_store_activities as db
 from nexpo.users.v1.users_pb2 import DeleteUserRequest, DeleteUserResponse, Store
 from nexpo.users.v1.users_temporal import DeleteUserContract
 from nexpo_runtime.operation import Operation, operation

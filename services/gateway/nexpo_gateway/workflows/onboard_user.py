@@ -20,7 +20,7 @@ from nexpo.data.v1.data_pb2 import (
     ReserveEmailRequest,
     UserRecord,
 )
-from nexpo.data.v1.data_temporal import database_activities as db
+from nexpo.data.v1.data_temporal import user_store_activities as db
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.notifications.v1.notifications_pb2 import SendWelcomeRequest, VerificationKind
 from nexpo.notifications.v1.notifications_temporal import notification_activities as notifications
@@ -76,7 +76,9 @@ class OnboardUser(Operation[OnboardUserRequest, OnboardUserResponse]):
                 target=store_name(known.authority),
             )
             steps: list[SagaStep[Any]] = [
-                _create(saga, store, user, request.password if store == known.authority else "")
+                _create(
+                    saga, store, user, request.password_hash if store == known.authority else ""
+                )
                 for store in stores
             ]
             *ids, home = await saga.all([*steps, _provision(saga, user)])
@@ -99,13 +101,13 @@ class OnboardUser(Operation[OnboardUserRequest, OnboardUserResponse]):
 
     async def verify_email(self, request: VerifyEmailRequest) -> VerifyEmailResponse:
         """Confirms the address; from here on the operation only goes forward."""
-        self.verification.verify(request.token)
+        self.verification.verify(request.token_digest)
         return VerifyEmailResponse(user_id=_user_id())
 
     def validate_verify_email(self, request: VerifyEmailRequest) -> None:
         self.verification.check_open()
         self.verification.check_unlocked()
-        self.verification.check_token(request.token)
+        self.verification.check_token(request.token_digest)
 
     async def resend_verification(
         self, request: ResendVerificationRequest

@@ -17,7 +17,7 @@ from nexpo.data.v1.data_pb2 import (
     UnlockUserRequest,
     UserRecord,
 )
-from nexpo.data.v1.data_temporal import database_activities as db
+from nexpo.data.v1.data_temporal import user_store_activities as db
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.users.v1.users_pb2 import (
     RepairUserRequest,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nexpo.data.v1.data_pb2 import LockUserRequest, ReplaceUserRequest, UnlockUserRequest
-from nexpo.data.v1.data_temporal import database_activities as db
+from nexpo.data.v1.data_temporal import user_store_activities as db
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.users.v1.users_pb2 import UpdateUserRequest, User
 from nexpo.users.v1.users_temporal import UpdateUserContract

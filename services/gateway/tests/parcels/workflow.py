@@ -113,7 +113,7 @@ class _Parcel(Operation[Any, Any]):
         return message(
             "SendParcelResponse",
             signed_by=self.signed_by,
-            password=request.password,
+            password=request.password_hash,
             email=request.email,
             nudges=self.nudges,
         )
@@ -134,11 +134,11 @@ class SendParcel(_Parcel):
     """Can be signed for, weighed, nudged and asked about."""
 
     async def sign_parcel(self, request: Any) -> Any:
-        self.signed_by = request.token
-        return message("SignParcelResponse", token=request.token)
+        self.signed_by = request.token_digest
+        return message("SignParcelResponse", token=request.token_digest)
 
     def validate_sign_parcel(self, request: Any) -> None:
-        if not request.token:
+        if not request.token_digest:
             raise Fault(Reason.REASON_TOKEN_WRONG, "Nothing was signed.")
 
     async def weigh_parcel(self, request: Any) -> Any:

@@ -25,7 +25,7 @@ if _version_not_supported:
     )
 
 
-class DatabaseActivitiesStub:
+class UserStoreActivitiesStub:
     """Effects on users in the databases. Each effect is fenced by its key: the same
     key again finds what is there, and after its undo it can no longer land.
     """
@@ -37,63 +37,63 @@ class DatabaseActivitiesStub:
             channel: A grpc.Channel.
         """
         self.DescribeStores = channel.unary_unary(
-                '/nexpo.data.v1.DatabaseActivities/DescribeStores',
+                '/nexpo.data.v1.UserStoreActivities/DescribeStores',
                 request_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.DescribeStoresRequest.SerializeToString,
                 response_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.DescribeStoresResponse.FromString,
                 _registered_method=True)
         self.ReserveEmail = channel.unary_unary(
-                '/nexpo.data.v1.DatabaseActivities/ReserveEmail',
+                '/nexpo.data.v1.UserStoreActivities/ReserveEmail',
                 request_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.ReserveEmailRequest.SerializeToString,
                 response_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.ReserveEmailResponse.FromString,
                 _registered_method=True)
         self.ReleaseEmail = channel.unary_unary(
-                '/nexpo.data.v1.DatabaseActivities/ReleaseEmail',
+                '/nexpo.data.v1.UserStoreActivities/ReleaseEmail',
                 request_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.ReleaseEmailRequest.SerializeToString,
                 response_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.ReleaseEmailResponse.FromString,
                 _registered_method=True)
         self.CreateUser = channel.unary_unary(
-                '/nexpo.data.v1.DatabaseActivities/CreateUser',
+                '/nexpo.data.v1.UserStoreActivities/CreateUser',
                 request_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.CreateUserRequest.SerializeToString,
                 response_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.CreateUserResponse.FromString,
                 _registered_method=True)
         self.RemoveUser = channel.unary_unary(
-                '/nexpo.data.v1.DatabaseActivities/RemoveUser',
+                '/nexpo.data.v1.UserStoreActivities/RemoveUser',
                 request_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.RemoveUserRequest.SerializeToString,
                 response_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.RemoveUserResponse.FromString,
                 _registered_method=True)
         self.LockUser = channel.unary_unary(
-                '/nexpo.data.v1.DatabaseActivities/LockUser',
+                '/nexpo.data.v1.UserStoreActivities/LockUser',
                 request_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.LockUserRequest.SerializeToString,
                 response_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.LockUserResponse.FromString,
                 _registered_method=True)
         self.UnlockUser = channel.unary_unary(
-                '/nexpo.data.v1.DatabaseActivities/UnlockUser',
+                '/nexpo.data.v1.UserStoreActivities/UnlockUser',
                 request_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.UnlockUserRequest.SerializeToString,
                 response_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.UnlockUserResponse.FromString,
                 _registered_method=True)
         self.ReadUser = channel.unary_unary(
-                '/nexpo.data.v1.DatabaseActivities/ReadUser',
+                '/nexpo.data.v1.UserStoreActivities/ReadUser',
                 request_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.ReadUserRequest.SerializeToString,
                 response_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.ReadUserResponse.FromString,
                 _registered_method=True)
         self.ReplaceUser = channel.unary_unary(
-                '/nexpo.data.v1.DatabaseActivities/ReplaceUser',
+                '/nexpo.data.v1.UserStoreActivities/ReplaceUser',
                 request_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.ReplaceUserRequest.SerializeToString,
                 response_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.ReplaceUserResponse.FromString,
                 _registered_method=True)
         self.EraseUser = channel.unary_unary(
-                '/nexpo.data.v1.DatabaseActivities/EraseUser',
+                '/nexpo.data.v1.UserStoreActivities/EraseUser',
                 request_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.EraseUserRequest.SerializeToString,
                 response_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.EraseUserResponse.FromString,
                 _registered_method=True)
         self.ForgetEmail = channel.unary_unary(
-                '/nexpo.data.v1.DatabaseActivities/ForgetEmail',
+                '/nexpo.data.v1.UserStoreActivities/ForgetEmail',
                 request_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.ForgetEmailRequest.SerializeToString,
                 response_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.ForgetEmailResponse.FromString,
                 _registered_method=True)
 
 
-class DatabaseActivitiesServicer:
+class UserStoreActivitiesServicer:
     """Effects on users in the databases. Each effect is fenced by its key: the same
     key again finds what is there, and after its undo it can no longer land.
     """
@@ -178,7 +178,7 @@ class DatabaseActivitiesServicer:
         raise NotImplementedError('Method not implemented!')
 
 
-def add_DatabaseActivitiesServicer_to_server(servicer, server):
+def add_UserStoreActivitiesServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'DescribeStores': grpc.unary_unary_rpc_method_handler(
                     servicer.DescribeStores,
@@ -237,13 +237,13 @@ def add_DatabaseActivitiesServicer_to_server(servicer, server):
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
-            'nexpo.data.v1.DatabaseActivities', rpc_method_handlers)
+            'nexpo.data.v1.UserStoreActivities', rpc_method_handlers)
     server.add_generic_rpc_handlers((generic_handler,))
-    server.add_registered_method_handlers('nexpo.data.v1.DatabaseActivities', rpc_method_handlers)
+    server.add_registered_method_handlers('nexpo.data.v1.UserStoreActivities', rpc_method_handlers)
 
 
  # This class is part of an EXPERIMENTAL API.
-class DatabaseActivities:
+class UserStoreActivities:
     """Effects on users in the databases. Each effect is fenced by its key: the same
     key again finds what is there, and after its undo it can no longer land.
     """
@@ -262,7 +262,7 @@ class DatabaseActivities:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/nexpo.data.v1.DatabaseActivities/DescribeStores',
+            '/nexpo.data.v1.UserStoreActivities/DescribeStores',
             nexpo_dot_data_dot_v1_dot_data__pb2.DescribeStoresRequest.SerializeToString,
             nexpo_dot_data_dot_v1_dot_data__pb2.DescribeStoresResponse.FromString,
             options,
@@ -289,7 +289,7 @@ class DatabaseActivities:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/nexpo.data.v1.DatabaseActivities/ReserveEmail',
+            '/nexpo.data.v1.UserStoreActivities/ReserveEmail',
             nexpo_dot_data_dot_v1_dot_data__pb2.ReserveEmailRequest.SerializeToString,
             nexpo_dot_data_dot_v1_dot_data__pb2.ReserveEmailResponse.FromString,
             options,
@@ -316,7 +316,7 @@ class DatabaseActivities:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/nexpo.data.v1.DatabaseActivities/ReleaseEmail',
+            '/nexpo.data.v1.UserStoreActivities/ReleaseEmail',
             nexpo_dot_data_dot_v1_dot_data__pb2.ReleaseEmailRequest.SerializeToString,
             nexpo_dot_data_dot_v1_dot_data__pb2.ReleaseEmailResponse.FromString,
             options,
@@ -343,7 +343,7 @@ class DatabaseActivities:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/nexpo.data.v1.DatabaseActivities/CreateUser',
+            '/nexpo.data.v1.UserStoreActivities/CreateUser',
             nexpo_dot_data_dot_v1_dot_data__pb2.CreateUserRequest.SerializeToString,
             nexpo_dot_data_dot_v1_dot_data__pb2.CreateUserResponse.FromString,
             options,
@@ -370,7 +370,7 @@ class DatabaseActivities:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/nexpo.data.v1.DatabaseActivities/RemoveUser',
+            '/nexpo.data.v1.UserStoreActivities/RemoveUser',
             nexpo_dot_data_dot_v1_dot_data__pb2.RemoveUserRequest.SerializeToString,
             nexpo_dot_data_dot_v1_dot_data__pb2.RemoveUserResponse.FromString,
             options,
@@ -397,7 +397,7 @@ class DatabaseActivities:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/nexpo.data.v1.DatabaseActivities/LockUser',
+            '/nexpo.data.v1.UserStoreActivities/LockUser',
             nexpo_dot_data_dot_v1_dot_data__pb2.LockUserRequest.SerializeToString,
             nexpo_dot_data_dot_v1_dot_data__pb2.LockUserResponse.FromString,
             options,
@@ -424,7 +424,7 @@ class DatabaseActivities:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/nexpo.data.v1.DatabaseActivities/UnlockUser',
+            '/nexpo.data.v1.UserStoreActivities/UnlockUser',
             nexpo_dot_data_dot_v1_dot_data__pb2.UnlockUserRequest.SerializeToString,
             nexpo_dot_data_dot_v1_dot_data__pb2.UnlockUserResponse.FromString,
             options,
@@ -451,7 +451,7 @@ class DatabaseActivities:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/nexpo.data.v1.DatabaseActivities/ReadUser',
+            '/nexpo.data.v1.UserStoreActivities/ReadUser',
             nexpo_dot_data_dot_v1_dot_data__pb2.ReadUserRequest.SerializeToString,
             nexpo_dot_data_dot_v1_dot_data__pb2.ReadUserResponse.FromString,
             options,
@@ -478,7 +478,7 @@ class DatabaseActivities:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/nexpo.data.v1.DatabaseActivities/ReplaceUser',
+            '/nexpo.data.v1.UserStoreActivities/ReplaceUser',
             nexpo_dot_data_dot_v1_dot_data__pb2.ReplaceUserRequest.SerializeToString,
             nexpo_dot_data_dot_v1_dot_data__pb2.ReplaceUserResponse.FromString,
             options,
@@ -505,7 +505,7 @@ class DatabaseActivities:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/nexpo.data.v1.DatabaseActivities/EraseUser',
+            '/nexpo.data.v1.UserStoreActivities/EraseUser',
             nexpo_dot_data_dot_v1_dot_data__pb2.EraseUserRequest.SerializeToString,
             nexpo_dot_data_dot_v1_dot_data__pb2.EraseUserResponse.FromString,
             options,
@@ -532,7 +532,7 @@ class DatabaseActivities:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/nexpo.data.v1.DatabaseActivities/ForgetEmail',
+            '/nexpo.data.v1.UserStoreActivities/ForgetEmail',
             nexpo_dot_data_dot_v1_dot_data__pb2.ForgetEmailRequest.SerializeToString,
             nexpo_dot_data_dot_v1_dot_data__pb2.ForgetEmailResponse.FromString,
             options,

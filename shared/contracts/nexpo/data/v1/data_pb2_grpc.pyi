@@ -26,7 +26,7 @@ class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ig
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
-class DatabaseActivitiesStub:
+class UserStoreActivitiesStub:
     """Effects on users in the databases. Each effect is fenced by its key: the same
     key again finds what is there, and after its undo it can no longer land.
     """
@@ -34,7 +34,7 @@ class DatabaseActivitiesStub:
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
-    def __new__(cls, channel: _aio.Channel) -> DatabaseActivitiesAsyncStub: ...
+    def __new__(cls, channel: _aio.Channel) -> UserStoreActivitiesAsyncStub: ...
     DescribeStores: _grpc.UnaryUnaryMultiCallable[_data_pb2.DescribeStoresRequest, _data_pb2.DescribeStoresResponse]
     """The stores that are switched on, and which of them is the authority."""
     ReserveEmail: _grpc.UnaryUnaryMultiCallable[_data_pb2.ReserveEmailRequest, _data_pb2.ReserveEmailResponse]
@@ -62,7 +62,7 @@ class DatabaseActivitiesStub:
     """Gives back an e-mail address for good, with its user gone."""
 
 @_typing.type_check_only
-class DatabaseActivitiesAsyncStub(DatabaseActivitiesStub):
+class UserStoreActivitiesAsyncStub(UserStoreActivitiesStub):
     """Effects on users in the databases. Each effect is fenced by its key: the same
     key again finds what is there, and after its undo it can no longer land.
     """
@@ -94,7 +94,7 @@ class DatabaseActivitiesAsyncStub(DatabaseActivitiesStub):
     ForgetEmail: _aio.UnaryUnaryMultiCallable[_data_pb2.ForgetEmailRequest, _data_pb2.ForgetEmailResponse]  # type: ignore[assignment]
     """Gives back an e-mail address for good, with its user gone."""
 
-class DatabaseActivitiesServicer(metaclass=_abc_1.ABCMeta):
+class UserStoreActivitiesServicer(metaclass=_abc_1.ABCMeta):
     """Effects on users in the databases. Each effect is fenced by its key: the same
     key again finds what is there, and after its undo it can no longer land.
     """
@@ -190,4 +190,4 @@ class DatabaseActivitiesServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_data_pb2.ForgetEmailResponse, _abc.Awaitable[_data_pb2.ForgetEmailResponse]]:
         """Gives back an e-mail address for good, with its user gone."""
 
-def add_DatabaseActivitiesServicer_to_server(servicer: DatabaseActivitiesServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+def add_UserStoreActivitiesServicer_to_server(servicer: UserStoreActivitiesServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

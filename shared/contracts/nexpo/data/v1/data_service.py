@@ -10,13 +10,13 @@ from nexpo.contract import Method, ServiceContract
 from nexpo.data.v1 import data_pb2
 
 
-class DatabaseActivitiesBase(ABC):
+class UserStoreActivitiesBase(ABC):
     """Effects on users in the databases. Each effect is fenced by its key: the same
     key again finds what is there, and after its undo it can no longer land.
     """
 
     CONTRACT: ClassVar[ServiceContract] = ServiceContract(
-        name="nexpo.data.v1.DatabaseActivities",
+        name="nexpo.data.v1.UserStoreActivities",
         queue="nexpo-db",
         methods=(
             Method(

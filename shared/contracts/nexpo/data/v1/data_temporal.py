@@ -10,7 +10,7 @@ from nexpo.contract import Activity, Retry
 from nexpo.data.v1 import data_pb2
 
 
-class DatabaseActivities:
+class UserStoreActivities:
     """Effects on users in the databases. Each effect is fenced by its key: the same
     key again finds what is there, and after its undo it can no longer land.
     """
@@ -131,4 +131,4 @@ class DatabaseActivities:
     """Gives back an e-mail address for good, with its user gone."""
 
 
-database_activities: Final = DatabaseActivities()
+user_store_activities: Final = UserStoreActivities()

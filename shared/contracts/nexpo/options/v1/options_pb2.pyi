@@ -74,9 +74,11 @@ class _SensitiveEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Sensitive.V
     SENSITIVE_REDACT: _Sensitive.ValueType  # 1
     """Kept, but never logged, shown in an error or made a search attribute."""
     SENSITIVE_HASH: _Sensitive.ValueType  # 2
-    """Replaced by its argon2id hash: for passwords."""
+    """Its argon2id hash goes on, in the field `protected_as`: for passwords."""
     SENSITIVE_DIGEST: _Sensitive.ValueType  # 3
-    """Replaced by its SHA-256 (hex): for tokens that must be compared."""
+    """Its SHA-256 (hex) goes on, in the field `protected_as`: for tokens that
+    must be compared.
+    """
 
 class Sensitive(_Sensitive, metaclass=_SensitiveEnumTypeWrapper):
     """How a sensitive value is protected at the edge, before anything records it."""
@@ -86,9 +88,11 @@ SENSITIVE_UNSPECIFIED: Sensitive.ValueType  # 0
 SENSITIVE_REDACT: Sensitive.ValueType  # 1
 """Kept, but never logged, shown in an error or made a search attribute."""
 SENSITIVE_HASH: Sensitive.ValueType  # 2
-"""Replaced by its argon2id hash: for passwords."""
+"""Its argon2id hash goes on, in the field `protected_as`: for passwords."""
 SENSITIVE_DIGEST: Sensitive.ValueType  # 3
-"""Replaced by its SHA-256 (hex): for tokens that must be compared."""
+"""Its SHA-256 (hex) goes on, in the field `protected_as`: for tokens that
+must be compared.
+"""
 Global___Sensitive: _TypeAlias = Sensitive  # noqa: Y015
 
 @_typing.final
@@ -437,6 +441,7 @@ MAX_REQUEST_BYTES_FIELD_NUMBER: _builtins.int
 TASK_QUEUE_FIELD_NUMBER: _builtins.int
 QUEUE_FIELD_NUMBER: _builtins.int
 SENSITIVE_FIELD_NUMBER: _builtins.int
+PROTECTED_AS_FIELD_NUMBER: _builtins.int
 SEARCH_ATTRIBUTE_FIELD_NUMBER: _builtins.int
 MULTILINE_FIELD_NUMBER: _builtins.int
 content_limits: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FileOptions, Global___ContentLimits]
@@ -464,6 +469,12 @@ activities, refused elsewhere.
 """
 sensitive: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, Global___Sensitive.ValueType]
 """How the value is protected before anything records it."""
+protected_as: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.str]
+"""The field of the same message that takes the protected value, while this
+one is emptied: `password_hash` for `password`. Required with
+SENSITIVE_HASH and SENSITIVE_DIGEST. Nobody else fills that field: a
+caller who does is refused.
+"""
 search_attribute: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.str]
 """The field becomes a search attribute of this name when the operation
 starts. Search attributes are clear text.

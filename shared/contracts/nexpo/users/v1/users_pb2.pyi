@@ -247,6 +247,7 @@ class OnboardUserRequest(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
+    PASSWORD_HASH_FIELD_NUMBER: _builtins.int
     STORES_FIELD_NUMBER: _builtins.int
     PROFILE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
@@ -257,6 +258,8 @@ class OnboardUserRequest(_message.Message):
     """Name to show."""
     password: _builtins.str
     """Password, hashed before anything records it."""
+    password_hash: _builtins.str
+    """The password's argon2id hash, which is what the operation knows."""
     request_id: _builtins.str
     """Makes the call safe to repeat; made by the gateway when empty."""
     @_builtins.property
@@ -279,6 +282,7 @@ class OnboardUserRequest(_message.Message):
         email: _builtins.str = ...,
         display_name: _builtins.str = ...,
         password: _builtins.str = ...,
+        password_hash: _builtins.str = ...,
         stores: _abc.Iterable[Global___Store.ValueType] | None = ...,
         profile: Global___Profile | None = ...,
         request_id: _builtins.str = ...,
@@ -286,7 +290,7 @@ class OnboardUserRequest(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["profile", b"profile", "verify_within", b"verify_within"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "email", b"email", "password", b"password", "profile", b"profile", "request_id", b"request_id", "stores", b"stores", "verify_within", b"verify_within"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "email", b"email", "password", b"password", "password_hash", b"password_hash", "profile", b"profile", "request_id", b"request_id", "stores", b"stores", "verify_within", b"verify_within"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -368,11 +372,14 @@ class VerifyEmailRequest(_message.Message):
 
     OPERATION_FIELD_NUMBER: _builtins.int
     TOKEN_FIELD_NUMBER: _builtins.int
+    TOKEN_DIGEST_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     operation: _builtins.str
     """Name of the onboarding operation."""
     token: _builtins.str
     """Token of the verification e-mail."""
+    token_digest: _builtins.str
+    """The token's SHA-256, which is what the operation compares."""
     request_id: _builtins.str
     """Makes the call safe to repeat; made by the gateway when empty."""
     def __init__(
@@ -380,11 +387,12 @@ class VerifyEmailRequest(_message.Message):
         *,
         operation: _builtins.str = ...,
         token: _builtins.str = ...,
+        token_digest: _builtins.str = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation", "request_id", b"request_id", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation", "request_id", b"request_id", "token", b"token", "token_digest", b"token_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -29,7 +29,7 @@ from nexpo.data.v1.data_pb2 import (
     UnlockUserResponse,
     UserRecord,
 )
-from nexpo.data.v1.data_service import DatabaseActivitiesBase
+from nexpo.data.v1.data_service import UserStoreActivitiesBase
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.users.v1.users_pb2 import Store, User
 from nexpo_db_worker.providers import Providers
@@ -39,7 +39,7 @@ from nexpo_runtime import activity
 from nexpo_runtime.errors import Fault, FieldViolation
 
 
-class DatabaseActivities(DatabaseActivitiesBase):
+class UserStoreActivities(UserStoreActivitiesBase):
     """Effects on users, each fenced by its key in the store where it lands.
 
     Args:
