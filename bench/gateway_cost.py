@@ -12,11 +12,11 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes, Workfl
 
 from nexpo.client import Caller, result_of
 from nexpo.operations.v1.operations_pb2 import Progress
-from nexpo_runtime import telemetry
-from nexpo_runtime.settings import Settings
-from nexpo_runtime.temporal import connect
-from nexpo_runtime.temporal_engine import PROGRESS_MEMO, STATE_ATTRIBUTE, TENANT_ATTRIBUTE
+from nexpo_runtime.service.settings import Settings
+from nexpo_runtime.telemetry import tracing
+from nexpo_runtime.temporal.connection import connect
 from nexpo_runtime.tenant import acting_for
+from nexpo_runtime.workflow.temporal_engine import PROGRESS_MEMO, STATE_ATTRIBUTE, TENANT_ATTRIBUTE
 
 from .bare.echo import BARE_QUEUE, BARE_TYPE
 from .bare.polling import bare_client
@@ -134,7 +134,7 @@ def _settings(rig: Rig) -> Settings:
         encryption_keys=rig.settings["ENCRYPTION_KEYS"],
         service_key=rig.settings["SERVICE_KEY"],
     )
-    telemetry.configure(settings)
+    tracing.configure(settings)
     return settings
 
 

@@ -20,8 +20,8 @@ from temporalio.service import GrpcCompression
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from nexpo_runtime.codec import EncryptionCodec
-from nexpo_runtime.converter import PayloadConverter
+from nexpo_runtime.temporal.codec import EncryptionCodec
+from nexpo_runtime.temporal.converter import PayloadConverter
 
 _PASSED_THROUGH = ("bench", "buf", "nexpo", "google", "grpc", "opentelemetry")
 

@@ -7,8 +7,8 @@ import os
 from nexpo_gateway.contract import Contract, rpcs_of
 from nexpo_gateway.server import running_gateway
 from nexpo_gateway.settings import GatewaySettings
-from nexpo_runtime import entrypoint
-from nexpo_runtime.shutdown import StopSignal
+from nexpo_runtime.service import entrypoint
+from nexpo_runtime.service.shutdown import StopSignal
 
 from .contract import SERVICE
 from .workflows import Copies, Echo, Hold

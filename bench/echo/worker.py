@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from nexpo.contract import Queue
-from nexpo_runtime import entrypoint
-from nexpo_runtime.settings import Settings
-from nexpo_runtime.worker import run_worker
+from nexpo_runtime.service import entrypoint
+from nexpo_runtime.service.settings import Settings
+from nexpo_runtime.worker.process import run_worker
 
 from .contract import QUEUE
 

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 from google.protobuf.message import Message
 
 from nexpo.contract import Activity, Handler, Method, ServiceContract, WorkflowContract
-from nexpo_runtime import flow
-from nexpo_runtime.operation import Operation, operation
+from nexpo_runtime.workflow import flow
+from nexpo_runtime.workflow.operation import Operation, operation
 
 from .contract import PACKAGE, QUEUE, kind, text_of
 

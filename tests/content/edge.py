@@ -25,9 +25,9 @@ from nexpo_gateway.operations.listing import visibility_query
 from nexpo_gateway.operations.pages import PageTokens
 from nexpo_gateway.operations.service import OperationMethods
 from nexpo_gateway.protection import Protection
-from nexpo_runtime.converter import PayloadConverter
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.names import OperationName
+from nexpo_runtime.temporal.converter import PayloadConverter
 
 CONTRACT = Contract.load()
 # A step of OnboardUser carries its input five times, and Temporal takes 4 MB.

@@ -19,10 +19,10 @@ from nexpo_db_worker.activities.user_stores import UserStoreActivities
 from nexpo_db_worker.providers import Providers
 from nexpo_db_worker.reads.users import UserReads
 from nexpo_db_worker.stores import UserStore
-from nexpo_runtime import activity
-from nexpo_runtime.activity import ActivityContext
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.tenant import Signer
+from nexpo_runtime.worker import activity
+from nexpo_runtime.worker.activity import ActivityContext
 
 from . import hostile
 from .edge import CONTRACT, Edge

@@ -20,11 +20,11 @@ from nexpo.users.v1.users_pb2 import (
 )
 from nexpo_db_worker.providers import Providers
 from nexpo_db_worker.reads.users import UserReads
-from nexpo_runtime import activity
-from nexpo_runtime.activity import ActivityContext
 from nexpo_runtime.errors import Fault
-from nexpo_runtime.metrics import UNREADABLE
+from nexpo_runtime.telemetry.metrics import UNREADABLE
 from nexpo_runtime.tenant import Signer
+from nexpo_runtime.worker import activity
+from nexpo_runtime.worker.activity import ActivityContext
 
 from .planting import Planting
 

@@ -9,7 +9,7 @@ import uuid
 import pytest
 from google.protobuf.json_format import MessageToDict
 
-from nexpo_runtime.codec import ENCODING
+from nexpo_runtime.temporal.codec import ENCODING
 
 from .house import House, person, refusal
 

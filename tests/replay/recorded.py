@@ -22,12 +22,12 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
-from nexpo_runtime.converter import data_converter
-from nexpo_runtime.discovery import contract_of
-from nexpo_runtime.settings import Settings
-from nexpo_runtime.temporal_engine import use_temporal
+from nexpo_runtime.service.settings import Settings
+from nexpo_runtime.temporal.converter import data_converter
+from nexpo_runtime.temporal.tenant_interceptors import TenantInterceptor
 from nexpo_runtime.tenant import Signer
-from nexpo_runtime.tenant_interceptors import TenantInterceptor
+from nexpo_runtime.worker.discovery import contract_of
+from nexpo_runtime.workflow.temporal_engine import use_temporal
 
 HISTORIES = Path(__file__).with_name("histories")
 RELEASED = Path(__file__).parents[2] / "proto/released.binpb"

@@ -8,8 +8,8 @@ from temporalio.workflow import NondeterminismError
 
 import nexpo_gateway.workflows
 from nexpo_gateway.workflows.delete_user import DeleteUser
-from nexpo_runtime.codec import ENCODING
-from nexpo_runtime.discovery import discover
+from nexpo_runtime.temporal.codec import ENCODING
+from nexpo_runtime.worker.discovery import discover
 
 from .changed import PatchedUpdate, UnpatchedUpdate
 from .recorded import Recorded, histories, is_released, replayer

@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from datetime import timedelta
 from typing import Any
 
-from nexpo_runtime.virtual_time import Stuck, VirtualTimeLoop
+from nexpo_runtime.workflow.virtual_time import Stuck, VirtualTimeLoop
 
 from .case import Case, coverage_targets, make_case
 from .invariants import violations

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_runtime.errors import Fault
-from nexpo_runtime.local_engine import Attempt
+from nexpo_runtime.workflow.local_engine import Attempt
 
 from .world import World
 

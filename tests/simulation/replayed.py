@@ -12,7 +12,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from nexpo.contract import Handler
-from nexpo_runtime.local_engine import LocalOperation
+from nexpo_runtime.workflow.local_engine import LocalOperation
 
 
 class ReplayedOperation(LocalOperation):

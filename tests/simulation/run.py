@@ -28,8 +28,8 @@ from nexpo_gateway.workflows.update_user import UpdateUser
 from nexpo_runtime import names
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.names import OperationName
-from nexpo_runtime.operation import Operation
-from nexpo_runtime.virtual_time import Stuck
+from nexpo_runtime.workflow.operation import Operation
+from nexpo_runtime.workflow.virtual_time import Stuck
 
 from .case import Case, Person
 from .faults import Injector, Moment

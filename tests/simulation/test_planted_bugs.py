@@ -13,8 +13,8 @@ from nexpo_gateway.workflows.onboard_user import OnboardUser
 from nexpo_gateway.workflows.update_user import UpdateUser
 from nexpo_gateway.workflows.verification import WRONG_TOKENS
 from nexpo_runtime.errors import Fault
-from nexpo_runtime.local_engine import Attempt
-from nexpo_runtime.saga import Saga, SagaStep
+from nexpo_runtime.workflow.local_engine import Attempt
+from nexpo_runtime.workflow.saga import Saga, SagaStep
 
 from .campaign import Campaign, MakeRun, shrunk, violations_of
 from .case import Case

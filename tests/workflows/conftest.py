@@ -43,16 +43,16 @@ from nexpo.users.v1.users_pb2 import (
     VerifyEmailResponse,
 )
 from nexpo.users.v1.users_temporal import OnboardUserContract
-from nexpo_runtime import activity
-from nexpo_runtime.activity_interceptor import ActivityInterceptor, activities_of
-from nexpo_runtime.converter import data_converter
-from nexpo_runtime.discovery import discover
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.names import tenant_of, workflow_id
-from nexpo_runtime.settings import Settings
-from nexpo_runtime.temporal_engine import STATE_ATTRIBUTE, TENANT_ATTRIBUTE, use_temporal
+from nexpo_runtime.service.settings import Settings
+from nexpo_runtime.temporal.converter import data_converter
+from nexpo_runtime.temporal.tenant_interceptors import TenantInterceptor
 from nexpo_runtime.tenant import Signer, acting_for
-from nexpo_runtime.tenant_interceptors import TenantInterceptor
+from nexpo_runtime.worker import activity
+from nexpo_runtime.worker.activity_interceptor import ActivityInterceptor, activities_of
+from nexpo_runtime.worker.discovery import discover
+from nexpo_runtime.workflow.temporal_engine import STATE_ATTRIBUTE, TENANT_ATTRIBUTE, use_temporal
 from tests.simulation.world import Mail, World
 
 TIME_SCALE = 0.1

@@ -13,8 +13,8 @@ from google.protobuf.message import Message
 from nexpo.operations.v1.operations_pb2 import Progress
 from nexpo.users.v1.users_pb2 import ResendVerificationRequest, VerifyEmailRequest
 from nexpo_runtime.errors import Fault
-from nexpo_runtime.local_engine import Attempt, LocalOperation
-from nexpo_runtime.virtual_time import VirtualTimeLoop
+from nexpo_runtime.workflow.local_engine import Attempt, LocalOperation
+from nexpo_runtime.workflow.virtual_time import VirtualTimeLoop
 from tests.simulation.world import Mail, World
 
 T = TypeVar("T")

@@ -24,9 +24,9 @@ from nexpo.users.v1.users_pb2 import (
 from nexpo_gateway.workflows.repair_user import RepairUser
 from nexpo_gateway.workflows.update_user import UpdateUser
 from nexpo_runtime.errors import Fault
-from nexpo_runtime.local_engine import Attempt, LocalOperation
-from nexpo_runtime.operation import Operation
-from nexpo_runtime.virtual_time import VirtualTimeLoop
+from nexpo_runtime.workflow.local_engine import Attempt, LocalOperation
+from nexpo_runtime.workflow.operation import Operation
+from nexpo_runtime.workflow.virtual_time import VirtualTimeLoop
 from tests.simulation.world import AUTHORITY, STORES, World
 
 USER_ID = "5f0c5ad6-3c0f-5c44-9a3c-6f3d6b1c9f10"

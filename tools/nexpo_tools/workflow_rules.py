@@ -22,7 +22,7 @@ from nexpo import modules
 from nexpo_tools.step_rules import check_steps
 
 # Of the runtime, only what was written for workflows.
-_RUNTIME = {"errors", "flow", "operation", "progress", "saga"}
+_RUNTIME = ("errors", *(f"workflow.{name}" for name in ("flow", "operation", "progress", "saga")))
 # Of the standard library, what reaches outside or differs per run.
 _OUTSIDE = {
     "http",
@@ -129,9 +129,10 @@ def _import_advice(name: str, own: str) -> str:
             return f"imports {name}; a workflow uses messages and the stubs of *_temporal"
         return ""
     if top == "nexpo_runtime":
-        if rest and rest[0] in _RUNTIME:
+        within = ".".join(rest)
+        if any(within == allowed or within.startswith(f"{allowed}.") for allowed in _RUNTIME):
             return ""
-        allowed = ", ".join(sorted(_RUNTIME))
+        allowed = ", ".join(_RUNTIME)
         return f"imports {name}; of the runtime a workflow uses {allowed}"
     if name.startswith("google.protobuf.") or (top == "google" and "_pb2" in name):
         return ""

@@ -72,8 +72,8 @@ def test_an_iteration_with_order_passes(code: str, tmp_path: Path) -> None:
         ("from temporalio import workflow", "imports temporalio.workflow;"),
         ("import random", "imports random, which differs per run; use flow"),
         ("from os import environ", "imports os, which differs per run; use flow"),
-        ("import nexpo_runtime.settings", "imports nexpo_runtime.settings;"),
-        ("from nexpo_runtime import settings", "imports nexpo_runtime.settings;"),
+        ("import nexpo_runtime.service.settings", "imports nexpo_runtime.service.settings;"),
+        ("from nexpo_runtime.service import settings", "imports nexpo_runtime.service.settings;"),
         ("from nexpo_shop.providers import database", "imports nexpo_shop.providers.database;"),
         ("from nexpo import registry", "imports nexpo.registry;"),
         ("from nexpo.users.v1.users_client import UserServiceClient", "imports nexpo.users.v1."),
@@ -99,10 +99,10 @@ from google.protobuf.message import Message
 from nexpo.contract import Retry
 from nexpo.data.v1.data_pb2 import CreateUserRequest
 from nexpo.data.v1.data_temporal import user_store_activities as db
-from nexpo_runtime import flow
+from nexpo_runtime.workflow import flow
 from nexpo_runtime.errors import Fault
-from nexpo_runtime.operation import Operation, operation
-from nexpo_runtime.saga import Saga
+from nexpo_runtime.workflow.operation import Operation, operation
+from nexpo_runtime.workflow.saga import Saga
 from nexpo_shop.workflows.names import name
 from .names import name
 """
@@ -135,4 +135,4 @@ def test_reading_the_clock_of_the_process_is_found(code: str, tmp_path: Path) ->
 
 
 def test_the_clock_of_the_operation_passes(tmp_path: Path) -> None:
-    assert findings(tmp_path, "from nexpo_runtime import flow\nbegan = flow.now()") == []
+    assert findings(tmp_path, "from nexpo_runtime.workflow import flow\nbegan = flow.now()") == []

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from nexpo.ai.v1.ai_service import AiActivitiesBase
-from nexpo_runtime import entrypoint
-from nexpo_runtime.worker import run_worker
+from nexpo_runtime.service import entrypoint
+from nexpo_runtime.worker.process import run_worker
 
 from .activities.texts import AiActivities
 from .claude.client import open_claude

@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 
 from nexpo.cloud.v1.cloud_service import CloudActivitiesBase
-from nexpo_runtime import entrypoint
-from nexpo_runtime.health import Check
-from nexpo_runtime.worker import run_worker
+from nexpo_runtime.service import entrypoint
+from nexpo_runtime.service.health import Check
+from nexpo_runtime.worker.process import run_worker
 
 from .activities.homes import CloudActivities
 from .homes import Homes

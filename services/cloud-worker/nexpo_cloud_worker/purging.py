@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from datetime import UTC, datetime, timedelta
 
-from nexpo_runtime import logs
-from nexpo_runtime.rounds import rounds
+from nexpo_runtime.service.rounds import rounds
+from nexpo_runtime.telemetry import logs
 
 from .homes import Homes
 

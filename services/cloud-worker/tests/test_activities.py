@@ -13,9 +13,9 @@ from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_cloud_worker.activities.homes import CloudActivities
 from nexpo_cloud_worker.homes import Homes, home_prefix
 from nexpo_cloud_worker.providers.s3 import S3Store
-from nexpo_runtime import activity
-from nexpo_runtime.activity import ActivityContext
 from nexpo_runtime.errors import Fault
+from nexpo_runtime.worker import activity
+from nexpo_runtime.worker.activity import ActivityContext
 
 
 async def test_a_home_lies_under_the_callers_tenant(

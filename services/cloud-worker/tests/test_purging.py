@@ -11,7 +11,7 @@ from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_cloud_worker import purging as purge
 from nexpo_cloud_worker.homes import Homes
 from nexpo_runtime.errors import Fault
-from nexpo_runtime.virtual_time import VirtualTimeLoop
+from nexpo_runtime.workflow.virtual_time import VirtualTimeLoop
 
 
 class Recorded(Homes):

@@ -11,9 +11,9 @@ from nexpo_db_worker.providers import open_providers
 from nexpo_db_worker.purge import purging
 from nexpo_db_worker.reads.users import UserReads
 from nexpo_db_worker.settings import DbSettings
-from nexpo_runtime import entrypoint
+from nexpo_runtime.service import entrypoint
 from nexpo_runtime.tenant import Signer
-from nexpo_runtime.worker import run_worker
+from nexpo_runtime.worker.process import run_worker
 
 
 async def main(settings: DbSettings) -> None:

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
 
 from nexpo_db_worker.stores import UserStore
-from nexpo_runtime import logs
-from nexpo_runtime.rounds import rounds
+from nexpo_runtime.service.rounds import rounds
+from nexpo_runtime.telemetry import logs
 
 _PAUSE_S = 0.2  # between two batches: the stores have other things to do
 _BATCHES = 500  # of one store in one round

@@ -15,7 +15,7 @@ from nexpo_db_worker.providers.faults import store_fault
 from nexpo_db_worker.records import Json, UserFields
 from nexpo_db_worker.stores import Position, StoredUser
 from nexpo_runtime.errors import reason_name
-from nexpo_runtime.metrics import UNREADABLE
+from nexpo_runtime.telemetry.metrics import UNREADABLE
 
 # A page of the largest is cut at this, too: gRPC's clients take 4 MiB in one message.
 LARGEST_BYTES = 1024 * 1024

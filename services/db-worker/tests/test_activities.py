@@ -28,9 +28,9 @@ from nexpo_db_worker.activities.user_stores import UserStoreActivities
 from nexpo_db_worker.providers import Providers, open_providers
 from nexpo_db_worker.settings import DbSettings
 from nexpo_dev.pytest_plugin import SupabaseAddress
-from nexpo_runtime import activity
-from nexpo_runtime.activity import ActivityContext
 from nexpo_runtime.errors import Fault
+from nexpo_runtime.worker import activity
+from nexpo_runtime.worker.activity import ActivityContext
 
 STORES = [Store.STORE_POSTGRES, Store.STORE_MONGODB, Store.STORE_SUPABASE]
 

@@ -18,10 +18,10 @@ from nexpo.users.v1.users_pb2 import GetUserRequest, ListUsersRequest, Store, Us
 from nexpo_db_worker.providers import Providers, open_providers
 from nexpo_db_worker.reads.users import UserReads
 from nexpo_db_worker.settings import DbSettings
-from nexpo_runtime import activity
-from nexpo_runtime.activity import ActivityContext
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.tenant import Signer
+from nexpo_runtime.worker import activity
+from nexpo_runtime.worker.activity import ActivityContext
 
 SIGNER = Signer([b"a key of these tests"])
 

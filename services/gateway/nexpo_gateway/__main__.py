@@ -1,6 +1,6 @@
 """`python -m nexpo_gateway`."""
 
-from nexpo_runtime import entrypoint
+from nexpo_runtime.service import entrypoint
 
 from .main import main
 from .settings import GatewaySettings

@@ -20,8 +20,8 @@ from typing import Protocol
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nexpo.errors.v1.errors_pb2 import Reason
-from nexpo_runtime import logs
 from nexpo_runtime.errors import Fault
+from nexpo_runtime.telemetry import logs
 
 from .calls import Caller
 

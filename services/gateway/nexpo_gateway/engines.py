@@ -7,12 +7,12 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
-from nexpo_runtime import logs
-from nexpo_runtime.health import Health
-from nexpo_runtime.invocation import Service
-from nexpo_runtime.polling import QueuePoller
-from nexpo_runtime.temporal import TemporalLink
-from nexpo_runtime.worker_clients import WorkerClients
+from nexpo_runtime.edge.worker_clients import WorkerClients
+from nexpo_runtime.service.health import Health
+from nexpo_runtime.telemetry import logs
+from nexpo_runtime.temporal.connection import TemporalLink
+from nexpo_runtime.worker.invocation import Service
+from nexpo_runtime.worker.polling import QueuePoller
 
 from .contract import Contract
 from .operations.backend import OperationsBackend

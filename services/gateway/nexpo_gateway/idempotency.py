@@ -7,10 +7,11 @@ import uuid
 
 from google.protobuf.message import Message
 
-from nexpo_runtime import content, names
-from nexpo_runtime.bound_calls import require_content, require_method
+from nexpo_runtime import names
 from nexpo_runtime.errors import FieldViolation
+from nexpo_runtime.fingerprint import SCOPE, differences, fingerprint
 from nexpo_runtime.names import escaped
+from nexpo_runtime.workflow.call_table import require_content, require_method
 
 from .calls import CallContext
 from .contract import Rpc
@@ -87,12 +88,12 @@ def require_same(rpc: Rpc, request: Message, earlier: Message | None, method: st
     if earlier is not None:
         # Where the id is not made of the request_id, two of them are still one call.
         mine, theirs = (
-            content.fingerprint(message, without=(_REQUEST_ID,)) for message in (request, earlier)
+            fingerprint(message, without=(_REQUEST_ID,)) for message in (request, earlier)
         )
-        require_content(content.differences(mine, theirs))
+        require_content(differences(mine, theirs))
 
 
 def call_content(rpc: Rpc, request: Message) -> bytes:
     """All that tells one call to an operation from another with the same request_id."""
-    parts = sorted(content.fingerprint(request, content.SCOPE).items())
+    parts = sorted(fingerprint(request, SCOPE).items())
     return repr((rpc.name, parts)).encode()

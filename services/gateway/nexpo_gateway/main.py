@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import nexpo_gateway.workflows
-from nexpo_runtime import logs
-from nexpo_runtime.completeness import check_complete, queue_of
-from nexpo_runtime.discovery import discover
-from nexpo_runtime.invocation import Service
-from nexpo_runtime.probe import PROBE
-from nexpo_runtime.shutdown import StopSignal
+from nexpo_runtime.service.shutdown import StopSignal
+from nexpo_runtime.telemetry import logs
+from nexpo_runtime.worker.completeness import check_complete, queue_of
+from nexpo_runtime.worker.discovery import discover
+from nexpo_runtime.worker.invocation import Service
+from nexpo_runtime.worker.probe import PROBE
 
 from .activities.notifications import Notifications
 from .engines import QUEUE

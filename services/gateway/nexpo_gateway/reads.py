@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from google.protobuf.message import DecodeError, Message
 
 from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo_runtime.edge.worker_clients import WorkerClients
 from nexpo_runtime.errors import ContractError, Fault
-from nexpo_runtime.worker_clients import WorkerClients
 
 from .contract import Contract, Rpc
 

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from nexpo_runtime import logs, telemetry
-from nexpo_runtime.completeness import served
-from nexpo_runtime.health import Health, routes
-from nexpo_runtime.http_server import HttpServer
-from nexpo_runtime.invocation import Service
-from nexpo_runtime.invocation import check as check_services
-from nexpo_runtime.probe import Probe
-from nexpo_runtime.worker_clients import WorkerClients
+from nexpo_runtime.edge.http_server import HttpServer
+from nexpo_runtime.edge.worker_clients import WorkerClients
+from nexpo_runtime.service.health import Health, routes
+from nexpo_runtime.telemetry import logs
+from nexpo_runtime.telemetry import tracing as telemetry
+from nexpo_runtime.worker.completeness import served
+from nexpo_runtime.worker.invocation import Service
+from nexpo_runtime.worker.invocation import check as check_services
+from nexpo_runtime.worker.probe import Probe
 
 from .auth import ApiKeys, make_development_key
 from .contract import Contract

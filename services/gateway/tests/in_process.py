@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 from nexpo import registry
 from nexpo.contract import Method, ServiceContract
 from nexpo_gateway.settings import GatewaySettings
-from nexpo_runtime import activity, telemetry
-from nexpo_runtime.serving import WorkerServer
+from nexpo_runtime.telemetry import tracing
+from nexpo_runtime.worker import activity
+from nexpo_runtime.worker.serving import WorkerServer
 
 from .clients import Gateway
 from .conftest import eventually, gateway_settings, running
@@ -48,7 +49,7 @@ class Finding:
             self.held += 1
             await self.may_answer.wait()
         return message(
-            "FindParcelsResponse", tenant=activity.current().tenant, notes=[telemetry.trace_id()]
+            "FindParcelsResponse", tenant=activity.current().tenant, notes=[tracing.trace_id()]
         )
 
 

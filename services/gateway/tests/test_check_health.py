@@ -16,9 +16,9 @@ from nexpo.health.v1.health_pb2 import (
 from nexpo.queues import QUEUES
 from nexpo_gateway.workflows.check_health import CheckHealth
 from nexpo_runtime.errors import Fault
-from nexpo_runtime.local_engine import Attempt, LocalOperation
-from nexpo_runtime.probe import Probe
-from nexpo_runtime.virtual_time import VirtualTimeLoop
+from nexpo_runtime.worker.probe import Probe
+from nexpo_runtime.workflow.local_engine import Attempt, LocalOperation
+from nexpo_runtime.workflow.virtual_time import VirtualTimeLoop
 
 SILENT = Fault(Reason.REASON_WORKER_UNAVAILABLE)
 

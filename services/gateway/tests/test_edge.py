@@ -27,7 +27,7 @@ from nexpo_gateway.limits import RateLimit
 from nexpo_gateway.settings import GatewaySettings
 from nexpo_gateway.spelling import normal_email
 from nexpo_runtime.errors import Fault
-from nexpo_runtime.settings import SettingsError
+from nexpo_runtime.service.settings import SettingsError
 
 from .clients import LONGRUNNING, Gateway, Refused
 from .conftest import gateway_settings, running

@@ -16,7 +16,7 @@ from nexpo_gateway.limits import RateLimit
 from nexpo_gateway.operations.local_attempts import LocalAttempts
 from nexpo_gateway.surfaces.problems import problem_response
 from nexpo_runtime.errors import Fault
-from nexpo_runtime.local_engine import Attempt
+from nexpo_runtime.workflow.local_engine import Attempt
 
 from .clients import Gateway, Refused
 from .in_process import gateway_in_process

@@ -13,8 +13,8 @@ import pytest
 from nexpo import registry
 from nexpo.contract import Method, ServiceContract
 from nexpo_dev.pytest_plugin import TemporalAddress
-from nexpo_runtime import activity
-from nexpo_runtime.serving import WorkerServer
+from nexpo_runtime.worker import activity
+from nexpo_runtime.worker.serving import WorkerServer
 
 from .clients import Gateway, Refused
 from .conftest import gateway_settings, ready

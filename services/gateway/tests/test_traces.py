@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nexpo_runtime import telemetry
+from nexpo_runtime.telemetry import tracing
 
 from .clients import Gateway, Refused
 from .in_process import gateway_in_process
@@ -19,7 +19,7 @@ MISSING = "/v1/operations/acme~nexpo.parcels.v1.SendParcel~a~b"
 @pytest.fixture(params=[False, True], ids=["collected", "ids-only"], autouse=True)
 def ids_only(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Whether nothing records spans, so that only their ids travel."""
-    monkeypatch.setattr(telemetry, "_ids_only", request.param)
+    monkeypatch.setattr(tracing, "_ids_only", request.param)
     return bool(request.param)
 
 

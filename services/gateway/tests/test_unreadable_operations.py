@@ -27,9 +27,9 @@ from nexpo_gateway.calls import CallContext, Caller
 from nexpo_gateway.operations.backend import Criteria, OperationsBackend, Page, ended
 from nexpo_gateway.operations.pages import PageTokens
 from nexpo_gateway.operations.service import NativeCall, OperationMethods
-from nexpo_runtime.metrics import UNREADABLE
 from nexpo_runtime.names import OperationName
-from nexpo_runtime.temporal_engine import PROGRESS_MEMO, STATE_ATTRIBUTE, TENANT_ATTRIBUTE
+from nexpo_runtime.telemetry.metrics import UNREADABLE
+from nexpo_runtime.workflow.temporal_engine import PROGRESS_MEMO, STATE_ATTRIBUTE, TENANT_ATTRIBUTE
 
 from .clients import Gateway, Refused, progress_of
 from .conftest import eventually

@@ -13,8 +13,9 @@ from google.protobuf.message import Message
 from nexpo.ai.v1.ai_pb2 import WriteWelcomeRequest
 from nexpo.contract import Activity, Handler, Method, Retry, ServiceContract, WorkflowContract
 from nexpo.health.v1.health_pb2 import CheckHealthRequest, ProbeRequest, ProbeResponse
-from nexpo_runtime import activity, flow
-from nexpo_runtime.operation import Operation, operation
+from nexpo_runtime.worker import activity
+from nexpo_runtime.workflow import flow
+from nexpo_runtime.workflow.operation import Operation, operation
 
 QUEUE = "sample"
 TENANT = "acme/ü"

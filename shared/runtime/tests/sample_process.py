@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from nexpo.contract import Queue
-from nexpo_runtime import entrypoint
-from nexpo_runtime.settings import Settings
-from nexpo_runtime.worker import run_worker
+from nexpo_runtime.service import entrypoint
+from nexpo_runtime.service.settings import Settings
+from nexpo_runtime.worker.process import run_worker
 
 from .sample import QUEUE, Sample, SampleService
 

@@ -17,12 +17,12 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.health.v1.health_pb2 import ProbeRequest
-from nexpo_runtime.activity_interceptor import ActivityInterceptor
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.failures import fault_from
-from nexpo_runtime.health import Health
-from nexpo_runtime.serving import ATTEMPT
+from nexpo_runtime.service.health import Health
 from nexpo_runtime.tenant import HEADER, Signer
+from nexpo_runtime.worker.activity_interceptor import ActivityInterceptor
+from nexpo_runtime.worker.serving import ATTEMPT
 
 from .sample import SampleService
 from .test_serving import HOLD, READ, clients, good_metadata, plain, serving
@@ -54,7 +54,7 @@ async def answer_to(port: int, path: str, metadata: dict[str, str]) -> Fault:
 
 
 async def test_a_call_without_a_deadline_gets_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nexpo_runtime.serving.DEFAULT_DEADLINE", 0.1)
+    monkeypatch.setattr("nexpo_runtime.worker.serving.DEFAULT_DEADLINE", 0.1)
     settings = plain()
     async with serving(settings, SampleService()) as server:
         fault = await answer_to(server.port, HOLD, good_metadata(settings, HOLD))

@@ -14,10 +14,10 @@ from nexpo.operations.v1.operations_pb2 import (
     RetryOperationTaskRequest,
 )
 from nexpo.users.v1.users_pb2 import OnboardUserRequest
-from nexpo_runtime import bound_calls
-from nexpo_runtime.bound_calls import CallTable, answer_of
-from nexpo_runtime.content import SCOPE, differences, fingerprint
 from nexpo_runtime.errors import Fault, FieldViolation
+from nexpo_runtime.fingerprint import SCOPE, differences, fingerprint
+from nexpo_runtime.workflow import call_table
+from nexpo_runtime.workflow.call_table import CallTable, answer_of
 
 DONE = "nexpo.operations.v1.MarkOperationTaskDone"
 
@@ -60,9 +60,9 @@ def test_a_table_that_is_carried_on_answers_as_before() -> None:
 def test_the_oldest_calls_are_forgotten_and_those_that_run_are_not() -> None:
     table = CallTable()
     table.bind(DONE, request("runs"))
-    for number in range(bound_calls.MOST_CALLS + 5):
+    for number in range(call_table.MOST_CALLS + 5):
         answered(table, f"k{number}")
-    assert len(table.state.calls) == bound_calls.MOST_CALLS
+    assert len(table.state.calls) == call_table.MOST_CALLS
     assert table.find(DONE, request("runs")) is not None
     assert table.find(DONE, request("k5")) is None
     assert table.find(DONE, request("k6")) is not None
@@ -72,9 +72,9 @@ def test_a_table_fits_into_one_payload_whatever_the_answers() -> None:
     table = CallTable()
     for number in range(30):
         answered(table, f"k{number}", "x" * 100_000)
-    assert 900_000 < table.state.ByteSize() <= bound_calls.MOST_BYTES + 1_000
+    assert 900_000 < table.state.ByteSize() <= call_table.MOST_BYTES + 1_000
     assert table.find(DONE, request("k29")) is not None
-    answered(table, "huge", "x" * (bound_calls.MOST_BYTES + 1))
+    answered(table, "huge", "x" * (call_table.MOST_BYTES + 1))
     assert [call.request_id for call in table.state.calls] == ["huge"]
 
 
@@ -85,7 +85,7 @@ def test_a_table_that_is_carried_on_fits_into_one_payload_again() -> None:
     carried = CallTable(table.state)
     for number in range(9, 18):
         answered(carried, f"k{number}", "x" * 100_000)
-    assert 900_000 < carried.state.ByteSize() <= bound_calls.MOST_BYTES + 1_000
+    assert 900_000 < carried.state.ByteSize() <= call_table.MOST_BYTES + 1_000
     assert carried.find(DONE, request("k0")) is None
     assert carried.find(DONE, request("k17")) is not None
 

@@ -9,8 +9,8 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import DataConverter
 
 from nexpo.users.v1.users_pb2 import User
-from nexpo_runtime.codec import DecryptionError, EncryptionCodec
-from nexpo_runtime.converter import PayloadConverter
+from nexpo_runtime.temporal.codec import DecryptionError, EncryptionCodec
+from nexpo_runtime.temporal.converter import PayloadConverter
 
 OLD, NEW = os.urandom(32), os.urandom(32)
 CLEAR = Payload(metadata={"encoding": b"json/plain"}, data=b'"canary"')

@@ -13,11 +13,11 @@ from nexpo.cloud.v1.cloud_service import CloudActivitiesBase
 from nexpo.contract import Queue, Served
 from nexpo.health.v1.health_pb2 import CheckHealthRequest, ProbeRequest
 from nexpo.queues import QUEUES
-from nexpo_runtime.completeness import check_complete, queue_of, served
-from nexpo_runtime.discovery import discover
 from nexpo_runtime.errors import ContractError
-from nexpo_runtime.operation import Operation
-from nexpo_runtime.probe import PROBE, Probe
+from nexpo_runtime.worker.completeness import check_complete, queue_of, served
+from nexpo_runtime.worker.discovery import discover
+from nexpo_runtime.worker.probe import PROBE, Probe
+from nexpo_runtime.workflow.operation import Operation
 
 from . import sample
 from .sample import QUEUE, Sample, SampleContract, SampleService
@@ -142,9 +142,9 @@ STARTS = {
 def test_a_process_that_cannot_start_ends_and_its_log_has_the_text(what: str) -> None:
     code, said = STARTS[what]
     program = (
-        "from nexpo_runtime import entrypoint\n"
-        "from nexpo_runtime.settings import Settings\n"
-        "from nexpo_runtime.worker import run_worker\n"
+        "from nexpo_runtime.service import entrypoint\n"
+        "from nexpo_runtime.service.settings import Settings\n"
+        "from nexpo_runtime.worker.process import run_worker\n"
         "class Shop(Settings):\n    service = 'shop'\n"
         f"async def main(settings):\n    {code}\n"
         "entrypoint.run(main, Shop)\n"

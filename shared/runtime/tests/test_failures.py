@@ -13,10 +13,10 @@ from temporalio.converter import DataConverter, DefaultFailureConverterWithEncod
 from temporalio.service import RPCError, RPCStatusCode
 
 from nexpo.errors.v1.errors_pb2 import Reason
-from nexpo_runtime.codec import EncryptionCodec
-from nexpo_runtime.converter import PayloadConverter
 from nexpo_runtime.errors import CATALOGUE, Fault, FieldViolation
 from nexpo_runtime.failures import RETRY_AFTER_CAP, fault_from, to_application_error
+from nexpo_runtime.temporal.codec import EncryptionCodec
+from nexpo_runtime.temporal.converter import PayloadConverter
 
 CONVERTER = DataConverter(
     payload_converter_class=PayloadConverter,

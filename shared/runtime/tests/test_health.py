@@ -9,12 +9,12 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo_runtime.edge.http_server import HttpServer
+from nexpo_runtime.edge.worker_clients import WorkerClients
 from nexpo_runtime.errors import Fault
-from nexpo_runtime.health import Health, Status, routes
-from nexpo_runtime.http_server import HttpServer
-from nexpo_runtime.settings import Environment, Settings
-from nexpo_runtime.worker import running_worker
-from nexpo_runtime.worker_clients import WorkerClients
+from nexpo_runtime.service.health import Health, Status, routes
+from nexpo_runtime.service.settings import Environment, Settings
+from nexpo_runtime.worker.process import running_worker
 
 from .conftest import eventually
 from .sample import QUEUE, SampleService

@@ -15,8 +15,8 @@ PREAMBLE = """
 import logging
 from opentelemetry import trace
 from nexpo.users.v1.users_pb2 import User
-from nexpo_runtime import logs, telemetry
-from nexpo_runtime.settings import Settings
+from nexpo_runtime.telemetry import logs, tracing as telemetry
+from nexpo_runtime.service.settings import Settings
 settings = Settings.load()
 logs.configure(settings)
 telemetry.configure(settings)

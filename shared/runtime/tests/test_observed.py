@@ -11,10 +11,10 @@ from prometheus_client import REGISTRY
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.health.v1.health_pb2 import ProbeRequest, ProbeResponse
-from nexpo_runtime import telemetry
-from nexpo_runtime.activity import ActivityContext
 from nexpo_runtime.errors import Fault
-from nexpo_runtime.invocation import invoke
+from nexpo_runtime.telemetry import tracing
+from nexpo_runtime.worker.activity import ActivityContext
+from nexpo_runtime.worker.invocation import invoke
 
 from .sample import SampleService
 from .test_logs import lines_of
@@ -65,17 +65,17 @@ async def test_an_attempts_metric_says_how_it_ended(
 async def test_a_call_of_a_worker_carries_the_trace(
     monkeypatch: pytest.MonkeyPatch, ids_only: bool
 ) -> None:
-    monkeypatch.setattr(telemetry, "_ids_only", ids_only)
+    monkeypatch.setattr(tracing, "_ids_only", ids_only)
     service, seen = SampleService(), []
 
     async def read(request: ProbeRequest) -> ProbeResponse:
-        seen.append(telemetry.trace_id())
+        seen.append(tracing.trace_id())
         return ProbeResponse()
 
     service.read = read  # type: ignore[method-assign]  # it looks at its trace
     settings = plain()
     async with serving(settings, service) as server, clients(settings, server.port) as workers:
-        with telemetry.span("call", parent=telemetry.incoming(PARENT)):
+        with tracing.span("call", parent=tracing.incoming(PARENT)):
             await call(workers, READ)
     assert seen == [TRACE]
 
@@ -83,14 +83,14 @@ async def test_a_call_of_a_worker_carries_the_trace(
 def test_without_a_collector_all_lines_of_a_call_have_its_trace() -> None:
     *same, inner, after, one, other = lines_of(
         f"""
-        with telemetry.span("a", parent=telemetry.incoming({PARENT!r})):
+        with tracing.span("a", parent=tracing.incoming({PARENT!r})):
             log.info("first")
             log.info("second")
-            with telemetry.span("b"):
+            with tracing.span("b"):
                 log.info("inner")
         log.info("after")
         for number in range(2):
-            with telemetry.span("a", parent=telemetry.incoming({{}})):
+            with tracing.span("a", parent=tracing.incoming({{}})):
                 log.info("a call that brings no trace")
         """
     )

@@ -11,8 +11,8 @@ import structlog
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_runtime.errors import Fault
-from nexpo_runtime.rounds import rounds
-from nexpo_runtime.virtual_time import VirtualTimeLoop
+from nexpo_runtime.service.rounds import rounds
+from nexpo_runtime.workflow.virtual_time import VirtualTimeLoop
 
 
 def begun_in(hours: float, *failures: Exception | None) -> tuple[list[float], list[str]]:

@@ -16,10 +16,10 @@ from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.health.v1.health_pb2 import CheckHealthRequest, ProbeResponse
 from nexpo.operations.v1.operations_pb2 import Progress, Step
 from nexpo_runtime.errors import Fault
-from nexpo_runtime.local_engine import Attempt, LocalOperation
-from nexpo_runtime.operation import Operation, operation
-from nexpo_runtime.saga import Saga, SagaStep
-from nexpo_runtime.virtual_time import VirtualTimeLoop
+from nexpo_runtime.workflow.local_engine import Attempt, LocalOperation
+from nexpo_runtime.workflow.operation import Operation, operation
+from nexpo_runtime.workflow.saga import Saga, SagaStep
+from nexpo_runtime.workflow.virtual_time import VirtualTimeLoop
 
 REFUSED = Fault(Reason.REASON_STORE_REFUSED)
 STOPPING_SECONDS = 3.0

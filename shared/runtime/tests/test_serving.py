@@ -16,12 +16,12 @@ from pydantic import SecretStr
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.health.v1.health_pb2 import ProbeRequest, ProbeResponse
+from nexpo_runtime.edge.worker_clients import WorkerClients
 from nexpo_runtime.errors import Fault, FieldViolation
 from nexpo_runtime.failures import STATUS_TRAILER, fault_from
-from nexpo_runtime.serving import WorkerServer, method_path
-from nexpo_runtime.settings import Environment, Settings
+from nexpo_runtime.service.settings import Environment, Settings
 from nexpo_runtime.tenant import Signer
-from nexpo_runtime.worker_clients import WorkerClients
+from nexpo_runtime.worker.serving import WorkerServer, method_path
 
 from .conftest import eventually
 from .sample import TENANT, SampleService

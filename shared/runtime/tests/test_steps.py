@@ -17,12 +17,12 @@ from nexpo.cloud.v1.cloud_temporal import cloud_activities as cloud
 from nexpo.contract import Call, WorkflowContract
 from nexpo.health.v1.health_pb2 import CheckHealthRequest, ProbeRequest, ProbeResponse
 from nexpo.health.v1.health_temporal import probe_activities
-from nexpo_runtime import flow
 from nexpo_runtime.errors import ContractError, Fault
-from nexpo_runtime.local_engine import Attempt, LocalOperation
-from nexpo_runtime.operation import Operation, operation
-from nexpo_runtime.saga import Saga, step_key
-from nexpo_runtime.virtual_time import VirtualTimeLoop
+from nexpo_runtime.workflow import flow
+from nexpo_runtime.workflow.local_engine import Attempt, LocalOperation
+from nexpo_runtime.workflow.operation import Operation, operation
+from nexpo_runtime.workflow.saga import Saga, step_key
+from nexpo_runtime.workflow.virtual_time import VirtualTimeLoop
 
 Body = Callable[[Operation[Any, Any]], Awaitable[None]]
 CONTRACT: WorkflowContract[Any] = WorkflowContract(

@@ -22,11 +22,11 @@ from nexpo.operations.v1.operations_pb2 import (
     RetryOperationTaskRequest,
     Step,
 )
-from nexpo_runtime import flow
 from nexpo_runtime.errors import Fault
-from nexpo_runtime.local_engine import Attempt, LocalOperation
-from nexpo_runtime.operation import Operation, operation
-from nexpo_runtime.virtual_time import VirtualTimeLoop
+from nexpo_runtime.workflow import flow
+from nexpo_runtime.workflow.local_engine import Attempt, LocalOperation
+from nexpo_runtime.workflow.operation import Operation, operation
+from nexpo_runtime.workflow.virtual_time import VirtualTimeLoop
 
 T = TypeVar("T")
 

@@ -23,19 +23,20 @@ from .test_process import COMMAND, ROOT, environment
 CLIENT = """
 import asyncio, os
 from nexpo.health.v1.health_pb2 import CheckHealthRequest, ProbeResponse
-from nexpo_runtime import telemetry, tenant
-from nexpo_runtime.settings import Settings
-from nexpo_runtime.temporal import connect
+from nexpo_runtime.telemetry import tracing
+from nexpo_runtime import tenant
+from nexpo_runtime.service.settings import Settings
+from nexpo_runtime.temporal.connection import connect
 
 async def main():
     settings = Settings.load()
     client = await connect(settings)
-    with telemetry.span("client call"), tenant.acting_for("acme"):
+    with tracing.span("client call"), tenant.acting_for("acme"):
         await client.execute_workflow(
             "sample.v1.Sample", CheckHealthRequest(request_id="greet-1"),
             id=f"acme/sample.v1.Sample/{os.getpid()}", task_queue=settings.queue("sample"),
             result_type=ProbeResponse)
-    telemetry.flush()
+    tracing.flush()
     print("done", flush=True)
     os._exit(0)
 
@@ -46,21 +47,21 @@ asyncio.run(main())
 # More than the SDK sends in one batch: it waits for each.
 MANY_SPANS = """
 import os, time
-from nexpo_runtime import logs, telemetry
-from nexpo_runtime.settings import Settings
+from nexpo_runtime.telemetry import logs, tracing as telemetry
+from nexpo_runtime.service.settings import Settings
 
 class ManySettings(Settings):
     service = "many"
 
 settings = ManySettings.load()
 logs.configure(settings)
-telemetry.configure(settings)
+tracing.configure(settings)
 for _ in range(2000):
-    with telemetry.span("one of many"):
+    with tracing.span("one of many"):
         pass
 for _ in range(2):
     began = time.monotonic()
-    telemetry.flush()
+    tracing.flush()
     print(time.monotonic() - began, flush=True)
 os._exit(0)
 """

@@ -15,8 +15,8 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceResponse, GetSyst
 
 from nexpo_dev.certificates import Authority
 from nexpo_dev.pytest_plugin import TemporalAddress
-from nexpo_runtime.settings import Environment, Settings
-from nexpo_runtime.temporal import TemporalLink
+from nexpo_runtime.service.settings import Environment, Settings
+from nexpo_runtime.temporal.connection import TemporalLink
 
 from .conftest import eventually
 

@@ -21,13 +21,13 @@ from nexpo.contract import Method, ServiceContract
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.health.v1.health_pb2 import ProbeRequest, ProbeResponse
 from nexpo_dev import servers
-from nexpo_runtime.discovery import discover
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.failures import fault_from
-from nexpo_runtime.polling import QueuePoller
-from nexpo_runtime.settings import Environment, Settings
-from nexpo_runtime.temporal import TemporalLink, connect
-from nexpo_runtime.worker import Started, running_worker
+from nexpo_runtime.service.settings import Environment, Settings
+from nexpo_runtime.temporal.connection import TemporalLink, connect
+from nexpo_runtime.worker.discovery import discover
+from nexpo_runtime.worker.polling import QueuePoller
+from nexpo_runtime.worker.process import Started, running_worker
 
 from . import sample
 from .conftest import begin, eventually

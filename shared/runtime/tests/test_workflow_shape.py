@@ -13,7 +13,7 @@ from google.protobuf.empty_pb2 import Empty
 from nexpo.contract import Handler, WorkflowContract
 from nexpo.health.v1.health_pb2 import CheckHealthRequest, ProbeRequest, ProbeResponse
 from nexpo_runtime.errors import ContractError
-from nexpo_runtime.operation import Operation, operation
+from nexpo_runtime.workflow.operation import Operation, operation
 
 CONTRACT: WorkflowContract[Any] = WorkflowContract(
     name="sample.v1.PlaceOrder",

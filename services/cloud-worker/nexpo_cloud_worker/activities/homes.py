@@ -12,8 +12,9 @@ from nexpo.cloud.v1.cloud_pb2 import (
 )
 from nexpo.cloud.v1.cloud_service import CloudActivitiesBase
 from nexpo.errors.v1.errors_pb2 import Reason
-from nexpo_runtime import activity, logs
 from nexpo_runtime.errors import Fault
+from nexpo_runtime.telemetry import logs
+from nexpo_runtime.worker import activity
 
 from ..homes import Homes
 

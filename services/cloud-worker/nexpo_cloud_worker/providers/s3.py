@@ -11,7 +11,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import ClientError
 
-from nexpo_runtime import logs
+from nexpo_runtime.telemetry import logs
 
 from ..object_store import ObjectEntry
 from ..settings import CloudSettings

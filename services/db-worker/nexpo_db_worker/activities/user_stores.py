@@ -35,8 +35,8 @@ from nexpo.users.v1.users_pb2 import Store, User
 from nexpo_db_worker.providers import Providers
 from nexpo_db_worker.providers.faults import store_fault
 from nexpo_db_worker.stores import UserStore
-from nexpo_runtime import activity
 from nexpo_runtime.errors import Fault, FieldViolation
+from nexpo_runtime.worker import activity
 
 
 class UserStoreActivities(UserStoreActivitiesBase):

@@ -13,7 +13,7 @@ from nexpo_db_worker.providers.faults import TITLES
 from nexpo_db_worker.settings import DbSettings, StoreName
 from nexpo_db_worker.stores import UserStore
 from nexpo_runtime.errors import Fault, FieldViolation
-from nexpo_runtime.health import Check
+from nexpo_runtime.service.health import Check
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,10 @@ from nexpo_db_worker.providers import Providers
 from nexpo_db_worker.providers.faults import store_fault
 from nexpo_db_worker.reads.page_token import PageTokens
 from nexpo_db_worker.stores import Position, StoredUser, UserStore
-from nexpo_runtime import activity
+from nexpo_runtime.edge.page_size import PageSize
 from nexpo_runtime.errors import Fault, reason_name, reason_value
-from nexpo_runtime.page_size import PageSize
 from nexpo_runtime.tenant import Signer
+from nexpo_runtime.worker import activity
 
 _PAGES = PageSize(largest=500)
 # Clients of gRPC take 4 MiB unless they ask for more.

@@ -15,8 +15,8 @@ from nexpo.notifications.v1.notifications_pb2 import (
     SendWelcomeResponse,
 )
 from nexpo.notifications.v1.notifications_service import NotificationActivitiesBase
-from nexpo_runtime import logs
 from nexpo_runtime.errors import Fault
+from nexpo_runtime.telemetry import logs
 
 from . import mails, smtp
 from .mails import Mail

@@ -13,7 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.failures import fault_from, temporal_unavailable
-from nexpo_runtime.temporal import TemporalLink
+from nexpo_runtime.temporal.connection import TemporalLink
 
 T = TypeVar("T")
 

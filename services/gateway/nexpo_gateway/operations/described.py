@@ -18,7 +18,7 @@ from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.operations.v1.operations_pb2 import Progress, Step
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.names import OperationName
-from nexpo_runtime.temporal_engine import PROGRESS_MEMO, STATE_ATTRIBUTE
+from nexpo_runtime.workflow.temporal_engine import PROGRESS_MEMO, STATE_ATTRIBUTE
 
 from .endings import ended_progress
 from .unreadable import REASON, report

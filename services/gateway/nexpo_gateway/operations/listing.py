@@ -13,7 +13,7 @@ from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.operations.v1.operations_pb2 import Progress
 from nexpo_runtime.errors import Fault, FieldViolation
 from nexpo_runtime.names import escaped
-from nexpo_runtime.temporal_engine import STATE_ATTRIBUTE, TENANT_ATTRIBUTE
+from nexpo_runtime.workflow.temporal_engine import STATE_ATTRIBUTE, TENANT_ATTRIBUTE
 
 from .backend import Criteria
 from .described import Described, from_info

@@ -19,11 +19,12 @@ from google.protobuf.message import Message
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.operations.v1.operations_pb2 import Progress
-from nexpo_runtime import flow, logs
 from nexpo_runtime.errors import Fault
-from nexpo_runtime.local_engine import Attempter, LocalOperation
 from nexpo_runtime.names import OperationName
-from nexpo_runtime.operation import Operation
+from nexpo_runtime.telemetry import logs
+from nexpo_runtime.workflow import flow
+from nexpo_runtime.workflow.local_engine import Attempter, LocalOperation
+from nexpo_runtime.workflow.operation import Operation
 
 from ..contract import Rpc
 from .backend import Criteria, Order, Page, Snapshot, Started, ended

@@ -8,11 +8,11 @@ from google.protobuf.message import DecodeError, Message
 
 from nexpo import registry
 from nexpo.errors.v1.errors_pb2 import Reason
-from nexpo_runtime.activity import ActivityContext
+from nexpo_runtime.edge.worker_clients import WorkerClients
 from nexpo_runtime.errors import Fault
-from nexpo_runtime.invocation import Implementation, Service, implementation, invoke
-from nexpo_runtime.local_engine import Attempt
-from nexpo_runtime.worker_clients import WorkerClients
+from nexpo_runtime.worker.activity import ActivityContext
+from nexpo_runtime.worker.invocation import Implementation, Service, implementation, invoke
+from nexpo_runtime.workflow.local_engine import Attempt
 
 
 class LocalAttempts:

@@ -19,9 +19,9 @@ from nexpo.operations.v1.operations_pb2 import (
     Progress,
     WatchOperationRequest,
 )
+from nexpo_runtime.edge.page_size import PageSize
 from nexpo_runtime.errors import Fault, FieldViolation
 from nexpo_runtime.names import OperationName
-from nexpo_runtime.page_size import PageSize
 
 from ..calls import LONGEST_WAIT, CallContext, Caller, seconds
 from ..validation import invalid

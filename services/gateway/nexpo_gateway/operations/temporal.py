@@ -26,9 +26,9 @@ from nexpo.operations.v1.operations_pb2 import Progress
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.failures import fault_from
 from nexpo_runtime.names import OperationName, tenant_of
-from nexpo_runtime.temporal import TemporalLink
-from nexpo_runtime.temporal_engine import PROGRESS_MEMO, STATE_ATTRIBUTE, TENANT_ATTRIBUTE
+from nexpo_runtime.temporal.connection import TemporalLink
 from nexpo_runtime.tenant import acting_for
+from nexpo_runtime.workflow.temporal_engine import PROGRESS_MEMO, STATE_ATTRIBUTE, TENANT_ATTRIBUTE
 
 from ..contract import Rpc
 from .backend import Criteria, Order, Page, Snapshot, Started, ended

@@ -11,9 +11,9 @@ from google.protobuf.message import DecodeError, Message
 from temporalio.exceptions import TemporalError
 
 from nexpo.errors.v1.errors_pb2 import Reason
-from nexpo_runtime import logs
 from nexpo_runtime.errors import Fault, reason_name
-from nexpo_runtime.metrics import UNREADABLE
+from nexpo_runtime.telemetry import logs
+from nexpo_runtime.telemetry.metrics import UNREADABLE
 
 REASON = reason_name(Reason.REASON_RECORD_UNREADABLE)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nexpo.errors.v1.errors_pb2 import Reason
-from nexpo_runtime import logs, telemetry
 from nexpo_runtime.errors import Fault, FieldViolation
 from nexpo_runtime.failures import INTERNAL_MESSAGE, fault_from
+from nexpo_runtime.telemetry import logs
+from nexpo_runtime.telemetry import tracing as telemetry
 
 from ..validation import MOST_VIOLATIONS, OMITTED
 

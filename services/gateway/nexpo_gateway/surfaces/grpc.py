@@ -21,8 +21,8 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_g
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_runtime.errors import Fault
-from nexpo_runtime.serving import SERVER_OPTIONS, text_metadata
-from nexpo_runtime.settings import Settings
+from nexpo_runtime.service.settings import Settings
+from nexpo_runtime.worker.serving import SERVER_OPTIONS, text_metadata
 
 from ..calls import CallContext
 from ..contract import Contract, Rpc

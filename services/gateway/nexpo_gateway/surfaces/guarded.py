@@ -9,10 +9,11 @@ from typing import Any, TypeAlias
 import grpc
 from opentelemetry.trace import SpanKind
 
-from nexpo_runtime import logs, telemetry
 from nexpo_runtime.errors import Fault, grpc_code
 from nexpo_runtime.failures import STATUS_TRAILER
-from nexpo_runtime.serving import text_metadata
+from nexpo_runtime.telemetry import logs
+from nexpo_runtime.telemetry import tracing as telemetry
+from nexpo_runtime.worker.serving import text_metadata
 
 from .faults import UNKNOWN, presentable
 

@@ -19,8 +19,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from nexpo.errors.v1.errors_pb2 import Reason
-from nexpo_runtime import logs, telemetry
 from nexpo_runtime.errors import Fault, FieldViolation
+from nexpo_runtime.telemetry import logs
+from nexpo_runtime.telemetry import tracing as telemetry
 
 from ..calls import CallContext
 from ..dispatch import Dispatcher

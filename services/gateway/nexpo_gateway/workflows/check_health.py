@@ -16,9 +16,9 @@ from nexpo.health.v1.health_pb2 import (
     QueueHealth,
 )
 from nexpo.health.v1.health_temporal import CheckHealthContract, probe_activities
-from nexpo_runtime import flow
 from nexpo_runtime.errors import Fault
-from nexpo_runtime.operation import Operation, operation
+from nexpo_runtime.workflow import flow
+from nexpo_runtime.workflow.operation import Operation, operation
 
 PROBE_WITHIN = timedelta(seconds=3)
 

@@ -15,8 +15,8 @@ from nexpo.data.v1.data_pb2 import (
 from nexpo.data.v1.data_temporal import user_store_activities as db
 from nexpo.users.v1.users_pb2 import DeleteUserRequest, DeleteUserResponse, Store
 from nexpo.users.v1.users_temporal import DeleteUserContract
-from nexpo_runtime.operation import Operation, operation
-from nexpo_runtime.saga import Saga, SagaStep, step_key
+from nexpo_runtime.workflow.operation import Operation, operation
+from nexpo_runtime.workflow.saga import Saga, SagaStep, step_key
 
 from .store_names import store_name
 from .update_user import LOCK

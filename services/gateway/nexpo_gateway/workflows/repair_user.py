@@ -27,10 +27,10 @@ from nexpo.users.v1.users_pb2 import (
     User,
 )
 from nexpo.users.v1.users_temporal import RepairUserContract
-from nexpo_runtime import flow
 from nexpo_runtime.errors import Fault, FieldViolation
-from nexpo_runtime.operation import Operation, operation
-from nexpo_runtime.saga import Saga, SagaStep, step_key
+from nexpo_runtime.workflow import flow
+from nexpo_runtime.workflow.operation import Operation, operation
+from nexpo_runtime.workflow.saga import Saga, SagaStep, step_key
 
 from .store_names import store_name
 from .update_user import LOCK

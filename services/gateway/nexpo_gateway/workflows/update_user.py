@@ -7,10 +7,10 @@ from nexpo.data.v1.data_temporal import user_store_activities as db
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.users.v1.users_pb2 import UpdateUserRequest, User
 from nexpo.users.v1.users_temporal import UpdateUserContract
-from nexpo_runtime import flow
 from nexpo_runtime.errors import Fault, FieldViolation
-from nexpo_runtime.operation import Operation, operation
-from nexpo_runtime.saga import step_key
+from nexpo_runtime.workflow import flow
+from nexpo_runtime.workflow.operation import Operation, operation
+from nexpo_runtime.workflow.saga import step_key
 
 from .store_names import store_name
 

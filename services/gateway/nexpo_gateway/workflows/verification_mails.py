@@ -15,9 +15,9 @@ from nexpo.notifications.v1.notifications_pb2 import (
 )
 from nexpo.notifications.v1.notifications_temporal import notification_activities as notifications
 from nexpo.users.v1.users_pb2 import User
-from nexpo_runtime import flow
 from nexpo_runtime.errors import Fault
-from nexpo_runtime.saga import Saga
+from nexpo_runtime.workflow import flow
+from nexpo_runtime.workflow.saga import Saga
 
 from .verification import Verification
 

@@ -11,7 +11,7 @@ from nexpo_gateway.activities.settings import (
     parse_public_url,
     parse_smtp_url,
 )
-from nexpo_runtime.settings import SettingsError
+from nexpo_runtime.service.settings import SettingsError
 
 
 def _parsed(url: str) -> MailSettings:

@@ -10,9 +10,10 @@ from nexpo import registry
 from nexpo.contract import Activity, Handler, Method, ServiceContract, WorkflowContract
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.operations.v1.operations_pb2 import Step
-from nexpo_runtime import activity, flow
 from nexpo_runtime.errors import Fault, FieldViolation
-from nexpo_runtime.operation import Operation, operation
+from nexpo_runtime.worker import activity
+from nexpo_runtime.workflow import flow
+from nexpo_runtime.workflow.operation import Operation, operation
 
 from .contract import PACKAGE, message
 

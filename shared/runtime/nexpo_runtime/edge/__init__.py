@@ -1,0 +1,1 @@
+"""What the gateway shares with nobody behind it: HTTP, pages, the way to the workers."""

@@ -1,0 +1,1 @@
+"""The link to Temporal, and what travels over it."""

@@ -1,0 +1,1 @@
+"""Workers: what they serve, by their queue and by gRPC."""

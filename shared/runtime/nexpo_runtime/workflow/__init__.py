@@ -1,0 +1,1 @@
+"""Operations: what an author of workflows uses, and the engines that run them."""
