@@ -2,14 +2,14 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null && $$p -c 'import sys,venv,ensurepip; raise SystemExit(not (3,11) <= sys.version_info[:2] < (3,14))' 2>/dev/null && echo $$p && break; done)
-PACKAGES := shared/contracts shared/runtime services/gateway services/db-worker services/cloud-worker services/ai-worker clients/cli dev tools
+PACKAGES := shared/contracts shared/runtime services/gateway services/db-worker services/cloud-worker services/ai-worker clients/cli standins dev tools
 PY := .venv/bin/python
 
 .PHONY: help
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/:.*## /\t/' | expand -t 16
 
-.venv/.ready: requirements/bootstrap.txt requirements/dev.txt $(wildcard */*/pyproject.toml dev/pyproject.toml tools/pyproject.toml)
+.venv/.ready: requirements/bootstrap.txt requirements/dev.txt $(wildcard */*/pyproject.toml standins/pyproject.toml dev/pyproject.toml tools/pyproject.toml)
 	@test -n "$(PYTHON)" || { echo "Nexpo needs Python 3.11, 3.12 or 3.13 with venv; none was found on PATH." >&2; exit 1; }
 	@echo "Making the environment in .venv (once; about a minute where nothing is cached)." && begin=$$SECONDS && \
 	{ test -x $(PY) || $(PYTHON) -m venv .venv; } && \

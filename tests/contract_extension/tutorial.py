@@ -21,7 +21,7 @@ _BLOCK = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 _PACKAGES = (
-    *("shared/contracts", "shared/runtime", "clients/cli", "dev", "tools"),
+    *("shared/contracts", "shared/runtime", "clients/cli", "standins", "dev", "tools"),
     *(f"services/{name}" for name in ("gateway", "db-worker", "cloud-worker", "ai-worker")),
 )
 

@@ -133,7 +133,7 @@ def test_the_page_has_the_variables_of_the_command_line() -> None:
 
 
 def test_the_page_has_the_variables_of_tests_and_demo() -> None:
-    found = _read_in([ROOT / "dev", ROOT / "tests", ROOT / "conftest.py"])
+    found = _read_in([ROOT / "dev", ROOT / "standins", ROOT / "tests", ROOT / "conftest.py"])
     names = {name for row in rows(PAGE, "Tests and demo") for name in _NAME.findall(row[0])}
     # What one process of the embedded stack tells another is nobody's to set.
     assert names == {name for name in found if name.startswith(("TEST_", "DEMO_", "SIM"))} | {

@@ -122,7 +122,14 @@ def test_its_lock_is_all_that_it_needs(installed: tuple[str, Path]) -> None:
 def test_nothing_of_another_service_can_be_imported(installed: tuple[str, Path]) -> None:
     service, python = installed
     others = [f"nexpo_{name.replace('-', '_')}" for name in SERVICES if name != service]
-    asked = [*others, "nexpo_dev", "nexpo_cli", "pytest", *SERVICES[service].strangers]
+    asked = [
+        *others,
+        "nexpo_dev",
+        "nexpo_standins",
+        "nexpo_cli",
+        "pytest",
+        *SERVICES[service].strangers,
+    ]
     program = (
         "import importlib, sys\n"
         "for name in sys.argv[1:]:\n"

@@ -26,6 +26,7 @@ _SOURCES = (
     "shared/runtime/nexpo_*",
     "services/*/nexpo_*",
     "clients/cli/nexpo_*",
+    "standins/nexpo_*",
     "dev/nexpo_*",
     "tools/nexpo_*",
 )
@@ -35,6 +36,7 @@ _TESTS = (
     "shared/*/tests",
     "services/*/tests",
     "clients/*/tests",
+    "standins/tests",
     "dev/tests",
     "tools/tests",
     "tests",

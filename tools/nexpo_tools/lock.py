@@ -28,6 +28,7 @@ _COMPILE = (
     # Installed from the workspace, never from a registry.
     "--no-emit-package=nexpo-contracts",
     "--no-emit-package=nexpo-runtime",
+    "--no-emit-package=nexpo-standins",
 )
 # What installs all the rest.
 _BOOTSTRAP = "uv>=0.13\n"
@@ -51,6 +52,7 @@ def lock(root: Path, upgrade: bool) -> list[Path]:
         *sorted(root.glob("shared/*/pyproject.toml")),
         *services,
         *sorted(root.glob("clients/*/pyproject.toml")),
+        root / "standins/pyproject.toml",
         root / "dev/pyproject.toml",
         root / "tools/pyproject.toml",
     ]

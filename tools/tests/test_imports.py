@@ -40,6 +40,8 @@ def lint_imports(folder: Path, path: list[Path]) -> subprocess.CompletedProcess[
         ("dev", "nexpo_dev", "from nexpo_runtime import errors"),
         ("clients/cli", "nexpo_cli", "from nexpo_runtime import errors"),
         ("services/gateway", "nexpo_gateway", "import nexpo_dev"),
+        ("services/gateway", "nexpo_gateway", "import nexpo_standins"),
+        ("standins", "nexpo_standins", "from nexpo.errors.v1 import errors_pb2"),
     ],
 )
 def test_a_planted_import_across_a_boundary_is_found(

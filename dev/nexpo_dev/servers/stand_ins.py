@@ -20,7 +20,7 @@ _LASTS = timedelta(days=3650)  # a stack may be kept
 
 
 class CosmosServer(Server):
-    """The Cosmos DB stand-in, `nexpo_dev.cosmosdb`."""
+    """The Cosmos DB stand-in, `nexpo_standins.cosmosdb`."""
 
     name = "cosmosdb"
 
@@ -34,9 +34,9 @@ class CosmosServer(Server):
         return f"http://{ports.HOST}:{self.port}/"
 
     def command(self) -> Sequence[str | Path]:
-        """python -m nexpo_dev.cosmosdb."""
+        """python -m nexpo_standins.cosmosdb."""
         return [
-            *(sys.executable, "-m", "nexpo_dev.cosmosdb", "--port", str(self.port)),
+            *(sys.executable, "-m", "nexpo_standins.cosmosdb", "--port", str(self.port)),
             *("--data", self.folder / "data", "--key", self.key),
         ]
 
@@ -46,7 +46,7 @@ class CosmosServer(Server):
 
 
 class SqlServer(Server):
-    """The SQL Server stand-in, `nexpo_dev.sqlserver`, on a PostgreSQL cluster of its own.
+    """The SQL Server stand-in, `nexpo_standins.sqlserver`, on a PostgreSQL cluster of its own.
 
     It has a certificate for 127.0.0.1 and localhost, of an authority that it made and forgot.
 
@@ -83,9 +83,9 @@ class SqlServer(Server):
             authority.write(self.folder)  # last: where it is, the others are
 
     def command(self) -> Sequence[str | Path]:
-        """python -m nexpo_dev.sqlserver."""
+        """python -m nexpo_standins.sqlserver."""
         return [
-            *(sys.executable, "-m", "nexpo_dev.sqlserver", "--port", str(self.port)),
+            *(sys.executable, "-m", "nexpo_standins.sqlserver", "--port", str(self.port)),
             *("--database-url", self.postgres.url),
             *("--user", self.user_name, f"--password={self.password}"),  # it may begin with a dash
             *("--certificate", self.folder / "localhost.pem"),
@@ -98,7 +98,7 @@ class SqlServer(Server):
 
 
 class ClaudeServer(Server):
-    """The deterministic /v1/messages server, `nexpo_dev.claude`."""
+    """The deterministic /v1/messages server, `nexpo_standins.claude`."""
 
     name = "claude"
     api_key: ClassVar[str] = "nexpo-dev-claude"
@@ -109,8 +109,8 @@ class ClaudeServer(Server):
         return f"http://{ports.HOST}:{self.port}"
 
     def command(self) -> Sequence[str | Path]:
-        """python -m nexpo_dev.claude."""
-        return [sys.executable, "-m", "nexpo_dev.claude", "--port", str(self.port)]
+        """python -m nexpo_standins.claude."""
+        return [sys.executable, "-m", "nexpo_standins.claude", "--port", str(self.port)]
 
     async def answers(self) -> bool:
         """Whether it takes connections."""

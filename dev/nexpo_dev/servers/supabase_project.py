@@ -56,9 +56,9 @@ class SupabaseServer(Server):
         return self.postgres.url
 
     def command(self) -> Sequence[str | Path]:
-        """python -m nexpo_dev.supabase."""
+        """python -m nexpo_standins.supabase."""
         return [
-            *(sys.executable, "-m", "nexpo_dev.supabase", "--port", str(self.port)),
+            *(sys.executable, "-m", "nexpo_standins.supabase", "--port", str(self.port)),
             *("--postgrest", self.postgrest.url),
         ]
 
@@ -88,7 +88,7 @@ class _ProjectDatabase(PostgresServer):
     async def answers(self) -> bool:
         """Whether it serves and has the roles, which it makes when missing."""
         await super().answers()
-        roles = resources.files("nexpo_dev.supabase") / "project.sql"
+        roles = resources.files("nexpo_standins.supabase") / "project.sql"
         database = await asyncpg.connect(self.url, timeout=3)
         try:
             await database.execute(roles.read_text())

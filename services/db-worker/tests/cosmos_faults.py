@@ -48,7 +48,7 @@ class Fault:
 
 @asynccontextmanager
 async def fault(place: Place, **fields: Any) -> AsyncIterator[Fault]:
-    """A fault of nexpo_dev.cosmosdb.faults, while the block runs."""
+    """A fault of nexpo_standins.cosmosdb.faults, while the block runs."""
     headers = {"authorization": f"Bearer {place.key}"}
     async with httpx.AsyncClient(base_url=place.url, headers=headers) as client:
         answer = (await client.post("/_fault", json=fields)).raise_for_status().json()

@@ -12,11 +12,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from nexpo_dev.certificates import Authority
-from nexpo_dev.sqlserver.login import Access, Encrypt, Login, prelogin_reply
-from nexpo_dev.sqlserver.packets import reply
-from nexpo_dev.sqlserver.server import Server
-from nexpo_dev.sqlserver.tokens import Done, Status, done
-from nexpo_dev.sqlserver.wire import Encryption, Wire
+from nexpo_standins.sqlserver.login import Access, Encrypt, Login, prelogin_reply
+from nexpo_standins.sqlserver.packets import reply
+from nexpo_standins.sqlserver.server import Server
+from nexpo_standins.sqlserver.tokens import Done, Status, done
+from nexpo_standins.sqlserver.wire import Encryption, Wire
 
 PASSWORD = "hunter2-пароль"
 ACCESS = Access("ada", PASSWORD, "nexpo")

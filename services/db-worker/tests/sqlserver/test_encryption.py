@@ -31,7 +31,7 @@ from nexpo_db_worker.providers.sqlserver import connection as connections
 from nexpo_db_worker.providers.sqlserver import open_sqlserver
 from nexpo_db_worker.providers.sqlserver.connection import Connection
 from nexpo_db_worker.providers.sqlserver.target import Target
-from nexpo_dev.sqlserver.login import Encrypt
+from nexpo_standins.sqlserver.login import Encrypt
 
 QUERY = "SELECT N'what is asked' AS a"
 NOWHERE = "postgresql://127.0.0.1:1/none"

@@ -39,7 +39,7 @@ async def project(supabase: SupabaseAddress) -> AsyncIterator[asyncpg.Connection
     url = urlunsplit(urlsplit(supabase.database_url)._replace(path=f"/{name}"))
     connection = await asyncpg.connect(url)
     try:
-        roles = resources.files("nexpo_dev.supabase") / "project.sql"
+        roles = resources.files("nexpo_standins.supabase") / "project.sql"
         await connection.execute(roles.read_text())
         yield connection
     finally:

@@ -1,0 +1,1 @@
+"""Stand-ins: servers that speak the protocol of what cannot run on a laptop."""
