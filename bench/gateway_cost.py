@@ -12,7 +12,7 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes, Workfl
 
 from nexpo.client import Caller, result_of
 from nexpo.operations.v1.operations_pb2 import Progress
-from nexpo_runtime.service.settings import Settings
+from nexpo_runtime.settings import Settings
 from nexpo_runtime.telemetry import tracing
 from nexpo_runtime.temporal.connection import connect
 from nexpo_runtime.tenant import acting_for

@@ -18,8 +18,8 @@ from temporalio.client import WorkflowUpdateFailedError
 from nexpo.users.v1.users_pb2 import VerifyEmailRequest
 from nexpo_dev.service import Service
 from nexpo_dev.stack import SERVICES, Stack
-from nexpo_gateway.activities.notifications import digest
-from nexpo_gateway.protection import Protection
+from nexpo_gateway.calls.protection import Protection
+from nexpo_gateway.processes.mail.activities import digest
 
 from .bare.onboarding import FLOW, PROGRESS, BareOnboarding
 from .bare.polling import bare_client

@@ -37,8 +37,8 @@ from nexpo_cloud_worker.providers.s3 import open_s3
 from nexpo_cloud_worker.settings import CloudSettings
 from nexpo_db_worker.providers import open_providers
 from nexpo_db_worker.settings import DbSettings
-from nexpo_gateway.activities.notifications import digest
-from nexpo_gateway.protection import Protection
+from nexpo_gateway.calls.protection import Protection
+from nexpo_gateway.processes.mail.activities import digest
 from nexpo_gateway.settings import GatewaySettings
 
 from ..house import PASSWORD, READING_SECONDS, new_person, onboarding

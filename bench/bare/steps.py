@@ -36,9 +36,9 @@ from nexpo_ai_worker import welcome
 from nexpo_ai_worker.claude.client import Claude
 from nexpo_cloud_worker.homes import Homes
 from nexpo_db_worker.providers import Providers
-from nexpo_gateway.activities import mails, smtp
-from nexpo_gateway.activities.notifications import digest, make_token
-from nexpo_gateway.activities.settings import MailSettings
+from nexpo_gateway.processes.mail import smtp, wording
+from nexpo_gateway.processes.mail.activities import digest, make_token
+from nexpo_gateway.processes.mail.settings import MailSettings
 
 from ..rig import TENANT
 
@@ -135,16 +135,16 @@ class MailSteps:
     async def send_verification(self, request: SendVerificationRequest) -> SendVerificationResponse:
         """Sends a link."""
         token = make_token(self._key, request.key)
-        link = mails.verification_link(self._settings.public_url, request.operation, token)
+        link = wording.verification_link(self._settings.public_url, request.operation, token)
         kind = VerificationKind.VERIFICATION_KIND_FIRST
-        mail = mails.verification(kind, request.display_name, link, None)
+        mail = wording.verification(kind, request.display_name, link, None)
         await smtp.send(self._settings, mail, request.email, _message_id(request.key))
         return SendVerificationResponse(token_digest=digest(token))
 
     @activity.defn(name="send_welcome")
     async def send_welcome(self, request: SendWelcomeRequest) -> SendWelcomeResponse:
         """Sends a welcome."""
-        mail = mails.welcome(request.display_name, request.text)
+        mail = wording.welcome(request.display_name, request.text)
         await smtp.send(self._settings, mail, request.email, _message_id(request.key))
         return SendWelcomeResponse()
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from nexpo.contract import Queue
 from nexpo_runtime.service import entrypoint
-from nexpo_runtime.service.settings import Settings
+from nexpo_runtime.settings import Settings
 from nexpo_runtime.worker.process import run_worker
 
 from .contract import QUEUE

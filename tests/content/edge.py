@@ -16,15 +16,15 @@ from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payload
 
 from nexpo.errors.v1.errors_pb2 import Reason
-from nexpo_gateway.calls import CallContext, Caller
+from nexpo_gateway.calls.dispatcher import Dispatcher
+from nexpo_gateway.calls.protection import Protection
+from nexpo_gateway.calls.rate_limits import Limits, RateLimit
+from nexpo_gateway.context import CallContext, Caller
 from nexpo_gateway.contract import Contract, Rpc
-from nexpo_gateway.dispatch import Dispatcher
-from nexpo_gateway.limits import Limits, RateLimit
 from nexpo_gateway.operations.backend import Criteria, Order, Page, Snapshot, Started
 from nexpo_gateway.operations.listing import visibility_query
 from nexpo_gateway.operations.pages import PageTokens
 from nexpo_gateway.operations.service import OperationMethods
-from nexpo_gateway.protection import Protection
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.names import OperationName
 from nexpo_runtime.temporal.converter import PayloadConverter

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from nexpo import registry
 from nexpo_gateway.contract import ANY_OPERATION, Rpc
-from nexpo_gateway.surfaces.json_requests import descriptor_of
+from nexpo_gateway.http.json_requests import descriptor_of
 
 from .values import EMAILS, FLOATS, GOOD_STRUCTS, RAW_JSON, SCALARS, STRUCTS, TEXTS, UUIDS, value_of
 

@@ -8,7 +8,7 @@ from typing import Any
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 from hypothesis import strategies as st
 
-from nexpo_gateway.content import LIMITS
+from nexpo_gateway.content.limits import LIMITS
 
 _EDGE = LIMITS.largest_whole_number
 

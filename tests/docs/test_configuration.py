@@ -16,7 +16,7 @@ from nexpo_ai_worker.settings import AiSettings
 from nexpo_cloud_worker.settings import CloudSettings
 from nexpo_db_worker.settings import DbSettings
 from nexpo_gateway.settings import GatewaySettings
-from nexpo_runtime.service.settings import Settings
+from nexpo_runtime.settings import Settings
 
 from .markdown import ROOT, rows
 

@@ -15,8 +15,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from nexpo.client import NexpoError
-from nexpo_runtime.edge.http_server import HttpServer
 from nexpo_runtime.errors import Fault
+from nexpo_runtime.service.http_server import HttpServer
 
 from .house import PATIENCE, House, new_email, person, refusal
 

@@ -21,7 +21,7 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowUpda
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-import nexpo_gateway.workflows
+import nexpo_gateway.processes
 from nexpo.ai.v1.ai_service import AiActivitiesBase
 from nexpo.cloud.v1.cloud_service import CloudActivitiesBase
 from nexpo.contract import WorkflowContract
@@ -52,7 +52,7 @@ from nexpo.users.v1.users_temporal import (
     UpdateUserContract,
 )
 from nexpo_runtime.errors import Fault
-from nexpo_runtime.service.settings import Settings
+from nexpo_runtime.settings import Settings
 from nexpo_runtime.temporal.converter import data_converter
 from nexpo_runtime.temporal.tenant_interceptors import TenantInterceptor
 from nexpo_runtime.tenant import Signer, acting_for
@@ -313,7 +313,7 @@ def _worker(environment: WorkflowEnvironment, queue: str) -> Worker:
     return Worker(
         environment.client,
         task_queue=queue,
-        workflows=discover(nexpo_gateway.workflows) if queue == "nexpo-gateway" else [],
+        workflows=discover(nexpo_gateway.processes) if queue == "nexpo-gateway" else [],
         activities=activities_of(services),
         workflow_runner=UnsandboxedWorkflowRunner(),
         interceptors=[ActivityInterceptor(Signer(settings().service_keys))],

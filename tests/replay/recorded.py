@@ -22,7 +22,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
-from nexpo_runtime.service.settings import Settings
+from nexpo_runtime.settings import Settings
 from nexpo_runtime.temporal.converter import data_converter
 from nexpo_runtime.temporal.tenant_interceptors import TenantInterceptor
 from nexpo_runtime.tenant import Signer

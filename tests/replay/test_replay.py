@@ -6,15 +6,15 @@ import pytest
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
-import nexpo_gateway.workflows
-from nexpo_gateway.workflows.delete_user import DeleteUser
+import nexpo_gateway.processes
+from nexpo_gateway.processes.users.delete_user import DeleteUser
 from nexpo_runtime.temporal.codec import ENCODING
 from nexpo_runtime.worker.discovery import discover
 
 from .changed import PatchedUpdate, UnpatchedUpdate
 from .recorded import Recorded, histories, is_released, replayer
 
-WORKFLOWS = discover(nexpo_gateway.workflows)
+WORKFLOWS = discover(nexpo_gateway.processes)
 RELEASED = [workflow for workflow in WORKFLOWS if is_released(workflow)]
 """Of another one nothing can run, so there is nothing that a change could break."""
 WITHOUT_UNDO = {"CheckHealth"}

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from nexpo_runtime.service.settings import Settings, SettingsError
-from nexpo_runtime.service.transport import Outside, Plain
+from nexpo_runtime.settings import Settings, SettingsError
+from nexpo_runtime.transport import Outside, Plain
 
 from ..docs.markdown import ROOT, rows
 

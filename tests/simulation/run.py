@@ -22,9 +22,9 @@ from nexpo.users.v1.users_pb2 import (
     UpdateUserRequest,
     VerifyEmailRequest,
 )
-from nexpo_gateway.workflows.delete_user import DeleteUser
-from nexpo_gateway.workflows.onboard_user import OnboardUser
-from nexpo_gateway.workflows.update_user import UpdateUser
+from nexpo_gateway.processes.users.delete_user import DeleteUser
+from nexpo_gateway.processes.users.onboard_user import OnboardUser
+from nexpo_gateway.processes.users.update_user import UpdateUser
 from nexpo_runtime import names
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.names import OperationName

@@ -9,9 +9,9 @@ from typing import Any
 from google.protobuf.message import Message
 
 from nexpo.users.v1.users_pb2 import UpdateUserRequest, User, VerifyEmailRequest
-from nexpo_gateway.workflows.onboard_user import OnboardUser
-from nexpo_gateway.workflows.update_user import UpdateUser
-from nexpo_gateway.workflows.verification import WRONG_TOKENS
+from nexpo_gateway.processes.users.onboard_user import OnboardUser
+from nexpo_gateway.processes.users.update_user import UpdateUser
+from nexpo_gateway.processes.users.verification import WRONG_TOKENS
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.workflow.local_engine import Attempt
 from nexpo_runtime.workflow.saga import Saga, SagaStep

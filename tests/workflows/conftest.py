@@ -27,7 +27,7 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes, Workfl
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-import nexpo_gateway.workflows
+import nexpo_gateway.processes
 from nexpo.ai.v1.ai_service import AiActivitiesBase
 from nexpo.cloud.v1.cloud_service import CloudActivitiesBase
 from nexpo.contract import WorkflowContract
@@ -45,7 +45,7 @@ from nexpo.users.v1.users_pb2 import (
 from nexpo.users.v1.users_temporal import OnboardUserContract
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.names import tenant_of, workflow_id
-from nexpo_runtime.service.settings import Settings
+from nexpo_runtime.settings import Settings
 from nexpo_runtime.temporal.converter import data_converter
 from nexpo_runtime.temporal.tenant_interceptors import TenantInterceptor
 from nexpo_runtime.tenant import Signer, acting_for
@@ -145,7 +145,7 @@ async def workers(environment: WorkflowEnvironment) -> AsyncIterator[None]:
         Worker(
             environment.client,
             task_queue=queue,
-            workflows=discover(nexpo_gateway.workflows) if queue == "nexpo-gateway" else [],
+            workflows=discover(nexpo_gateway.processes) if queue == "nexpo-gateway" else [],
             activities=activities_of([modelled(base)]),
             workflow_runner=UnsandboxedWorkflowRunner(),
             interceptors=[ActivityInterceptor(signer)],

@@ -10,8 +10,8 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.notifications.v1.notifications_pb2 import SendVerificationRequest
 from nexpo.users.v1.users_pb2 import OnboardUserRequest, Profile, UpdateUserRequest, User
-from nexpo_gateway.workflows.onboard_user import OnboardUser
-from nexpo_gateway.workflows.update_user import UpdateUser
+from nexpo_gateway.processes.users.onboard_user import OnboardUser
+from nexpo_gateway.processes.users.update_user import UpdateUser
 from nexpo_runtime.errors import Fault
 
 from .in_virtual_time import Stage, hours, played, resend, sleep, state, verify

@@ -21,8 +21,8 @@ from nexpo.users.v1.users_pb2 import (
     UpdateUserRequest,
     User,
 )
-from nexpo_gateway.workflows.repair_user import RepairUser
-from nexpo_gateway.workflows.update_user import UpdateUser
+from nexpo_gateway.processes.users.repair_user import RepairUser
+from nexpo_gateway.processes.users.update_user import UpdateUser
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.workflow.local_engine import Attempt, LocalOperation
 from nexpo_runtime.workflow.operation import Operation

@@ -60,23 +60,87 @@ class Finding:
 
 
 def check_workflows(root: Path) -> list[Finding]:
-    """Every finding in the workflow modules of a workspace."""
-    files = sorted(root.glob("services/*/nexpo_*/workflows/**/*.py"))
-    return [finding for file in files for finding in check_module(file, root)]
+    """Every finding in the workflow modules of a workspace.
+
+    A workflow module has a class under `@operation`, or is imported by one from its
+    own package: whatever it does, a replay does again.
+    """
+    found: list[Finding] = []
+    for package in sorted(root.glob("services/*/nexpo_*")):
+        for module in _workflow_modules(package):
+            advice = _advice(module.tree, package, module.file)
+            name = module.file.relative_to(root)
+            found += [Finding(name, line, text + module.reason) for line, text in sorted(advice)]
+    return found
 
 
-def check_module(file: Path, root: Path) -> list[Finding]:
-    """Every finding in one workflow module, in the order of its lines."""
-    tree = ast.parse(file.read_text(encoding="utf-8"), str(file))
-    package = file.relative_to(root).parts[2]
-    found = [
-        *_imports(tree, f"{package}.workflows"),
-        *_iterations(tree, unordered_fields()),
-        *_clocks(tree),
-        *check_steps(tree),
-    ]
-    name = file.relative_to(root)
-    return [Finding(name, line, advice) for line, advice in sorted(found)]
+@dataclass(frozen=True, slots=True)
+class _Module:
+    file: Path
+    tree: ast.Module
+    reason: str
+
+
+def _workflow_modules(package: Path) -> list[_Module]:
+    trees = {file: _parsed(file) for file in sorted(package.rglob("*.py"))}
+    modules = {
+        file: _Module(file, tree, "") for file, tree in trees.items() if _has_operation(tree)
+    }
+    waiting = list(modules.values())
+    for module in waiting:  # grows meanwhile
+        for _, _, file in _own_imports(module.tree, package, module.file):
+            if file is not None and file not in modules:
+                reason = module.reason or f" ({module.file.relative_to(package)} imports it)"
+                modules[file] = _Module(file, trees[file], reason)
+                waiting.append(modules[file])
+    return [modules[file] for file in sorted(modules)]
+
+
+def _parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"), str(file))
+
+
+def _has_operation(tree: ast.Module) -> bool:
+    return any(
+        isinstance(decorator, ast.Call)
+        and isinstance(decorator.func, ast.Name)
+        and decorator.func.id == "operation"
+        for node in tree.body
+        if isinstance(node, ast.ClassDef)
+        for decorator in node.decorator_list
+    )
+
+
+def _advice(tree: ast.Module, package: Path, file: Path) -> Iterator[tuple[int, str]]:
+    yield from _imports(tree, package, file)
+    yield from _iterations(tree, unordered_fields())
+    yield from _clocks(tree)
+    yield from check_steps(tree)
+
+
+def _imported(tree: ast.Module, package: Path, file: Path) -> Iterator[tuple[int, str, str]]:
+    """Line, module and name of every import; a relative one as an absolute one."""
+    within = (package.name, *file.relative_to(package).with_suffix("").parts)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = within[: -node.level] if node.level else ()
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            yield from ((node.lineno, module, alias.name) for alias in node.names)
+
+
+def _own_imports(
+    tree: ast.Module, package: Path, file: Path
+) -> Iterator[tuple[int, str, Path | None]]:
+    """Line, name and file of every import from the own package; None where there is no file."""
+    for line, module, name in _imported(tree, package, file):
+        parts = module.split(".")
+        if parts[0] != package.name:
+            continue
+        folder = package.joinpath(*parts[1:])
+        found = [folder / f"{name}.py", folder.with_suffix(".py"), folder / name / "__init__.py"]
+        yield line, f"{module}.{name}", next((one for one in found if one.is_file()), None)
 
 
 def unordered_fields() -> frozenset[str]:
@@ -101,28 +165,18 @@ def _is_unordered(field: FieldDescriptor) -> bool:
     return inner.GetOptions().map_entry or inner.full_name == "google.protobuf.Struct"
 
 
-def _imports(tree: ast.Module, own: str) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            base = node.module or ""
-            names = [f"{base}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level > 1:
-            yield node.lineno, "imports from outside its package; a workflow uses contract stubs"
-            continue
-        else:
-            continue
-        for name in names:
-            advice = _import_advice(name, own)
-            if advice:
-                yield node.lineno, advice
+def _imports(tree: ast.Module, package: Path, file: Path) -> Iterator[tuple[int, str]]:
+    for line, name, own in _own_imports(tree, package, file):
+        if own is None:
+            yield line, f"imports {name}; there is no such module"
+    for line, module, name in _imported(tree, package, file):
+        advice = _import_advice(f"{module}.{name}" if name else module)
+        if advice and module.split(".")[0] != package.name:
+            yield line, advice
 
 
-def _import_advice(name: str, own: str) -> str:
+def _import_advice(name: str) -> str:
     top, *rest = name.split(".")
-    if name.startswith(f"{own}."):
-        return ""
     if top == "nexpo":
         other = [part for part in rest if part.endswith(("_client", "_service", "_grpc"))]
         if other or rest[0] in ("client", "modules", "registry"):

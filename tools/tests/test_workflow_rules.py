@@ -9,12 +9,15 @@ import pytest
 from nexpo_tools.generate import ROOT
 from nexpo_tools.workflow_rules import check_workflows, unordered_fields
 
+WORKFLOW = "@operation(PlaceOrderContract)\nclass PlaceOrder(Operation): pass\n"
+
 
 def findings(tmp_path: Path, code: str) -> list[str]:
     """What the rule says of a workflow module with this code."""
-    folder = tmp_path / "services/shop/nexpo_shop/workflows"
+    folder = tmp_path / "services/shop/nexpo_shop/orders"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "place_order.py").write_text(code, encoding="utf-8")
+    (folder / "place_order.py").write_text(f"{code}\n{WORKFLOW}", encoding="utf-8")
+    (folder / "names.py").touch()
     return [str(finding) for finding in check_workflows(tmp_path)]
 
 
@@ -45,7 +48,7 @@ def test_fields_without_order_are_known_from_the_contract() -> None:
 def test_an_iteration_without_order_is_found(code: str, tmp_path: Path) -> None:
     (found,) = findings(tmp_path, code)
 
-    assert found.startswith("services/shop/nexpo_shop/workflows/place_order.py:")
+    assert found.startswith("services/shop/nexpo_shop/orders/place_order.py:")
     assert found.endswith("whose order differs per process: sorted(...) it")
 
 
@@ -72,13 +75,13 @@ def test_an_iteration_with_order_passes(code: str, tmp_path: Path) -> None:
         ("from temporalio import workflow", "imports temporalio.workflow;"),
         ("import random", "imports random, which differs per run; use flow"),
         ("from os import environ", "imports os, which differs per run; use flow"),
-        ("import nexpo_runtime.service.settings", "imports nexpo_runtime.service.settings;"),
-        ("from nexpo_runtime.service import settings", "imports nexpo_runtime.service.settings;"),
-        ("from nexpo_shop.providers import database", "imports nexpo_shop.providers.database;"),
+        ("import nexpo_runtime.settings", "imports nexpo_runtime.settings;"),
+        ("from nexpo_runtime import settings", "imports nexpo_runtime.settings;"),
+        ("from nexpo_shop.orders import lost", "imports nexpo_shop.orders.lost; there is no"),
         ("from nexpo import registry", "imports nexpo.registry;"),
         ("from nexpo.users.v1.users_client import UserServiceClient", "imports nexpo.users.v1."),
         ("from nexpo.data.v1 import data_service", "imports nexpo.data.v1.data_service;"),
-        ("from ..providers import database", "imports from outside its package;"),
+        ("from ..providers import lost", "imports nexpo_shop.providers.lost; there is no"),
         ("def later():\n    import socket", "imports socket, which differs per run; use flow"),
     ],
 )
@@ -103,18 +106,44 @@ from nexpo_runtime.workflow import flow
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.workflow.operation import Operation, operation
 from nexpo_runtime.workflow.saga import Saga
-from nexpo_shop.workflows.names import name
+from nexpo_shop.orders.names import name
 from .names import name
 """
     assert findings(tmp_path, code) == []
 
 
-def test_modules_that_are_no_workflows_are_left_alone(tmp_path: Path) -> None:
-    folder = tmp_path / "services/shop/nexpo_shop/activities"
+def test_modules_that_no_workflow_imports_are_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "services/shop/nexpo_shop/orders"
     folder.mkdir(parents=True)
-    (folder / "goods.py").write_text("import random\n", encoding="utf-8")
+    (folder / "activities.py").write_text("import random\n", encoding="utf-8")
 
-    assert findings(tmp_path, "") == []
+    assert findings(tmp_path, "from .names import name") == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from .prices import price",
+        "from . import prices",
+        "from nexpo_shop.orders.prices import price",
+        "from ..orders import prices",
+        "from .discounts import discount",
+    ],
+)
+def test_what_a_workflow_imports_of_its_package_keeps_the_rule_too(
+    code: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "services/shop/nexpo_shop/orders"
+    folder.mkdir(parents=True)
+    (folder / "prices.py").write_text("import random\n", encoding="utf-8")
+    (folder / "discounts.py").write_text("from .prices import price\n", encoding="utf-8")
+
+    (found,) = findings(tmp_path, code)
+
+    assert found == (
+        "services/shop/nexpo_shop/orders/prices.py:1: imports random, which differs per run;"
+        " use flow (orders/place_order.py imports it)"
+    )
 
 
 def test_the_workflows_of_the_workspace_keep_the_rule() -> None:

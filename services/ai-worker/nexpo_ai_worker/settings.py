@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
-from nexpo_runtime.service.settings import Settings
-from nexpo_runtime.service.transport import Outside, https
+from nexpo_runtime.settings import Settings
+from nexpo_runtime.transport import Outside, https
 
 DEFAULT_MODEL = "claude-haiku-5-5"
 

@@ -17,7 +17,7 @@ from nexpo_ai_worker.claude.errors import retry_after
 from nexpo_ai_worker.settings import AiSettings
 from nexpo_dev.servers.stand_ins import ClaudeServer
 from nexpo_runtime.errors import Fault
-from nexpo_runtime.service.settings import SettingsError
+from nexpo_runtime.settings import SettingsError
 
 OpenClaude = Callable[..., contextlib.AbstractAsyncContextManager[Claude]]
 

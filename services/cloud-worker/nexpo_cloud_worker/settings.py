@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
-from nexpo_runtime.service.settings import Settings
-from nexpo_runtime.service.transport import Outside, https
+from nexpo_runtime.settings import Settings
+from nexpo_runtime.transport import Outside, https
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 

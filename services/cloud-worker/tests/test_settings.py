@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nexpo_cloud_worker.settings import CloudSettings
-from nexpo_runtime.service.settings import SettingsError
+from nexpo_runtime.settings import SettingsError
 
 
 def test_with_nothing_set_the_storage_is_off_and_says_why() -> None:

@@ -17,8 +17,8 @@ from nexpo_db_worker.transport import (
     to_postgres,
     to_sqlserver,
 )
-from nexpo_runtime.service.settings import Settings
-from nexpo_runtime.service.transport import Outside, https
+from nexpo_runtime.settings import Settings
+from nexpo_runtime.transport import Outside, https
 
 
 class StoreName(StrEnum):

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
-from nexpo_runtime.service.settings import Settings
-from nexpo_runtime.service.transport import hosts_of
+from nexpo_runtime.settings import Settings
+from nexpo_runtime.transport import hosts_of
 
 _YES = ("true", "1")
 _FILES = (

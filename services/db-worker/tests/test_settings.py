@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from nexpo_db_worker.settings import DbSettings, StoreName
-from nexpo_runtime.service.settings import SettingsError
+from nexpo_runtime.settings import SettingsError
 
 POSTGRES = "postgresql://u:p@127.0.0.1:5432/db"
 

@@ -29,7 +29,7 @@ from nexpo.users.v1.users_pb2 import (
 )
 from nexpo_dev.pytest_plugin import CosmosAddress, SqlServerAddress, SupabaseAddress
 from nexpo_runtime.edge.worker_clients import WorkerClients
-from nexpo_runtime.service.settings import Environment, Settings
+from nexpo_runtime.settings import Environment, Settings
 from nexpo_runtime.worker.serving import method_path
 
 MessageT = TypeVar("MessageT", bound=Message)

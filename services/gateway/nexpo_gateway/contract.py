@@ -18,7 +18,7 @@ from nexpo import registry
 from nexpo.options.v1 import options_pb2
 from nexpo.options.v1.options_pb2 import Rule
 
-from .content import LIMITS
+from .content.limits import LIMITS
 
 ANY_OPERATION = "*"
 

@@ -12,29 +12,28 @@ from dataclasses import dataclass
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from nexpo_runtime.edge.http_server import HttpServer
 from nexpo_runtime.edge.worker_clients import WorkerClients
 from nexpo_runtime.service.health import Health, routes
-from nexpo_runtime.telemetry import logs
-from nexpo_runtime.telemetry import tracing as telemetry
+from nexpo_runtime.service.http_server import HttpServer
+from nexpo_runtime.telemetry import logs, tracing
 from nexpo_runtime.worker.completeness import served
 from nexpo_runtime.worker.invocation import Service
 from nexpo_runtime.worker.invocation import check as check_services
 from nexpo_runtime.worker.probe import Probe
 
-from .auth import ApiKeys, make_development_key
+from .calls.dispatcher import Dispatcher
+from .calls.protection import Protection
+from .calls.rate_limits import Limits
+from .calls.reads import WorkerReads
 from .contract import Contract
-from .dispatch import Dispatcher
 from .engines import QUEUE, running_engine
-from .limits import Limits
+from .http.problems import malformed
+from .identity.api_keys import ApiKeys, make_development_key
 from .operations.backend import OperationsBackend
 from .operations.pages import PageTokens
 from .operations.service import OperationMethods
-from .protection import Protection
-from .reads import WorkerReads
 from .settings import GatewaySettings
 from .surfaces.grpc import GrpcSurface
-from .surfaces.problems import malformed
 from .surfaces.rest import RestSurface
 from .surfaces.verify_page import verify_routes
 
@@ -91,7 +90,7 @@ async def running_gateway(
     health = Health(settings.service)
     async with contextlib.AsyncExitStack() as stack:
         # Left in reverse: not ready, stop intake and drain, close, flush.
-        stack.callback(telemetry.flush)
+        stack.callback(tracing.flush)
         workers = await stack.enter_async_context(WorkerClients(settings, settings.workers))
         probe: Service = Probe(settings.service, providers or {}, served(services, workflows))
         _introduce(settings, contract, workflows, providers or {})
@@ -193,7 +192,7 @@ async def _metrics(settings: GatewaySettings, health: Health) -> AsyncIterator[N
     if not settings.metrics_port:
         yield
         return
-    sdk_port = telemetry.sdk_metrics_port(settings) if settings.enable_temporal else None
+    sdk_port = tracing.sdk_metrics_port(settings) if settings.enable_temporal else None
     host = settings.http_address.rpartition(":")[0]
     app = Starlette(routes=list(routes(health, sdk_port)))
     server = HttpServer(app, [f"{host}:{settings.metrics_port}"])

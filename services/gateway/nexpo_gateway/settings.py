@@ -8,10 +8,10 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from nexpo_runtime.service.settings import Environment, GrpcListener, HttpListener, Workers
-from nexpo_runtime.service.transport import hosts_of, stays_here
+from nexpo_runtime.settings import Environment, GrpcListener, HttpListener, Workers
+from nexpo_runtime.transport import hosts_of, stays_here
 
-from .activities.settings import NotificationSettings
+from .processes.mail.settings import NotificationSettings
 
 DEVELOPMENT_KEYS_FILE = Path(".nexpo/api-keys.json")
 

@@ -17,8 +17,8 @@ from google.api import http_pb2
 
 from nexpo.operations.v1.operations_pb2 import Progress
 from nexpo_dev.certificates import Authority
-from nexpo_gateway.auth import ApiKeys
 from nexpo_gateway.contract import Rpc
+from nexpo_gateway.identity.api_keys import ApiKeys
 from nexpo_gateway.operations.backend import Criteria
 from nexpo_gateway.operations.listing import visibility_query
 from nexpo_gateway.surfaces.grpc import methods
@@ -108,7 +108,7 @@ async def test_no_method_is_served_without_exactly_its_permission(one_key_each: 
 def test_a_key_that_is_removed_from_the_file_stops_working(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nexpo_gateway.auth._RELOAD_SECONDS", 0)
+    monkeypatch.setattr("nexpo_gateway.identity.api_keys._RELOAD_SECONDS", 0)
     path = tmp_path / "keys.json"
     write_keys(path, {"stays": ("acme", ["*"]), "leaves": ("acme", ["*"])})
     keys = ApiKeys(path)

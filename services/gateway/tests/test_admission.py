@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from google.longrunning import operations_pb2 as longrunning
 
-from nexpo_gateway.limits import network
+from nexpo_gateway.calls.rate_limits import network
 
 from .clients import OPERATIONS, PARCELS, Answer, Gateway, Refused, read_answer
 from .conftest import gateway_settings, ready

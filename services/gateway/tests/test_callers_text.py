@@ -13,9 +13,9 @@ from google.longrunning import operations_pb2 as longrunning
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.users.v1.users_pb2 import OnboardUserRequest
-from nexpo_gateway.calls import CallContext
+from nexpo_gateway.calls.faults import bounded
+from nexpo_gateway.context import CallContext
 from nexpo_gateway.operations import service
-from nexpo_gateway.surfaces.faults import bounded
 from nexpo_gateway.surfaces.grpc import GrpcSurface
 from nexpo_runtime.errors import Fault, FieldViolation
 

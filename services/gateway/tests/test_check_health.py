@@ -14,7 +14,7 @@ from nexpo.health.v1.health_pb2 import (
     QueueHealth,
 )
 from nexpo.queues import QUEUES
-from nexpo_gateway.workflows.check_health import CheckHealth
+from nexpo_gateway.processes.health.check_health import CheckHealth
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.worker.probe import Probe
 from nexpo_runtime.workflow.local_engine import Attempt, LocalOperation

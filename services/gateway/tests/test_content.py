@@ -17,9 +17,9 @@ from google.rpc.error_details_pb2 import ErrorInfo
 
 from nexpo.operations.v1.operations_pb2 import MarkOperationTaskDoneRequest
 from nexpo.users.v1.users_pb2 import GetUserRequest, OnboardUserRequest
-from nexpo_gateway.content import LIMITS, check_content
+from nexpo_gateway.content.limits import LIMITS, check_content
+from nexpo_gateway.content.sizes import json_bytes
 from nexpo_gateway.contract import Contract
-from nexpo_gateway.sizes import json_bytes
 from nexpo_runtime.errors import Fault
 
 

@@ -21,13 +21,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from nexpo_dev.pytest_plugin import TemporalAddress
-from nexpo_gateway.auth import ApiKeys, make_development_key
-from nexpo_gateway.calls import CallContext, Caller
-from nexpo_gateway.limits import RateLimit
+from nexpo_gateway.calls.rate_limits import RateLimit
+from nexpo_gateway.content.spelling import normal_email
+from nexpo_gateway.context import CallContext, Caller
+from nexpo_gateway.identity.api_keys import ApiKeys, make_development_key
 from nexpo_gateway.settings import GatewaySettings
-from nexpo_gateway.spelling import normal_email
 from nexpo_runtime.errors import Fault
-from nexpo_runtime.service.settings import SettingsError
+from nexpo_runtime.settings import SettingsError
 
 from .clients import LONGRUNNING, Gateway, Refused
 from .conftest import gateway_settings, running
@@ -55,7 +55,7 @@ def test_a_permission_covers_itself_and_what_its_wildcard_says(
 def test_a_key_file_that_changes_is_read_again_and_a_broken_one_is_not(
     keys_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nexpo_gateway.auth._RELOAD_SECONDS", 0)
+    monkeypatch.setattr("nexpo_gateway.identity.api_keys._RELOAD_SECONDS", 0)
     keys = ApiKeys(keys_file)
     new = {
         "name": "new",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nexpo.errors.v1.errors_pb2 import Reason
-from nexpo_gateway.surfaces.problems import problem
+from nexpo_gateway.http.problems import problem
 from nexpo_runtime.errors import Fault
 
 

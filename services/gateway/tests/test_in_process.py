@@ -12,9 +12,9 @@ import pytest
 from nexpo.contract import Activity
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.health.v1.health_pb2 import ProbeRequest, ProbeResponse
-from nexpo_gateway.limits import RateLimit
+from nexpo_gateway.calls.rate_limits import RateLimit
+from nexpo_gateway.http.problems import problem_response
 from nexpo_gateway.operations.local_attempts import LocalAttempts
-from nexpo_gateway.surfaces.problems import problem_response
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.workflow.local_engine import Attempt
 

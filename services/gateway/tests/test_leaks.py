@@ -12,9 +12,9 @@ import pytest
 import structlog
 
 from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo_gateway.calls.reads import WorkerReads
+from nexpo_gateway.http.problems import problem_response
 from nexpo_gateway.operations.local import LocalBackend
-from nexpo_gateway.reads import WorkerReads
-from nexpo_gateway.surfaces.problems import problem_response
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.failures import INTERNAL_MESSAGE
 
@@ -132,7 +132,7 @@ async def test_a_bug_before_the_call_shows_nothing(
         raise RuntimeError(CANARY)
 
     async with gateway_in_process(keys_file) as gateway:
-        monkeypatch.setattr("nexpo_gateway.dispatch.identify", broken)
+        monkeypatch.setattr("nexpo_gateway.calls.dispatcher.identify", broken)
         with pytest.raises(Refused) as refused:
             await gateway.get(NAME)
         assert_nothing_shown(refused.value, 13)

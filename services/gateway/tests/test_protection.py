@@ -6,7 +6,7 @@ import asyncio
 import threading
 
 from nexpo.users.v1.users_pb2 import OnboardUserRequest
-from nexpo_gateway.protection import Protection
+from nexpo_gateway.calls.protection import Protection
 
 
 async def test_of_many_passwords_at_once_few_threads_keep_the_memory_of_a_hash() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from starlette.types import Message
 
-from nexpo_gateway.surfaces import streams
-from nexpo_gateway.surfaces.streams import EVENTS, LINES, Format
+from nexpo_gateway.http import streams
+from nexpo_gateway.http.streams import EVENTS, LINES, Format
 from nexpo_runtime.errors import Fault
 
 

@@ -17,10 +17,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nexpo.users.v1.users_pb2 import GetUserRequest, OnboardUserRequest
-from nexpo_gateway.activities import mails
-from nexpo_gateway.activities.settings import parse_smtp_url
-from nexpo_gateway.activities.smtp import _compose
-from nexpo_gateway.spelling import normal_email, normal_uuid, normalise
+from nexpo_gateway.content.spelling import normal_email, normal_uuid, normalise
+from nexpo_gateway.processes.mail import wording
+from nexpo_gateway.processes.mail.settings import parse_smtp_url
+from nexpo_gateway.processes.mail.smtp import _compose
 
 MANY = settings(max_examples=300, deadline=None, database=None, derandomize=True)
 LABELS = st.one_of(
@@ -159,8 +159,8 @@ def test_a_mail_goes_to_the_address_alone_whatever_the_name(address: str, name: 
     if not accepted(to):
         return
     server = parse_smtp_url("smtp://127.0.0.1:25", SENDER, PUBLIC_URL)
-    link = mails.verification_link(PUBLIC_URL, "operations/x", "t")
-    mail = mails.verification(0, name, link, None)  # type: ignore[arg-type]  # an open enum
+    link = wording.verification_link(PUBLIC_URL, "operations/x", "t")
+    mail = wording.verification(0, name, link, None)  # type: ignore[arg-type]  # an open enum
     message = message_from_bytes(_compose(server, mail, to, "<id@x>").as_bytes(), policy=SMTP)
     assert [f"{one.username}@{one.domain}" for one in message["To"].addresses] == [to]
     assert message.get_all("Bcc") is None

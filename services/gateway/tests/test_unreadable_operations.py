@@ -23,7 +23,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from nexpo.operations.v1.operations_pb2 import Progress
 from nexpo.users.v1.users_pb2 import OnboardUserResponse
 from nexpo_dev.pytest_plugin import TemporalAddress
-from nexpo_gateway.calls import CallContext, Caller
+from nexpo_gateway.context import CallContext, Caller
 from nexpo_gateway.operations.backend import Criteria, OperationsBackend, Page, ended
 from nexpo_gateway.operations.pages import PageTokens
 from nexpo_gateway.operations.service import NativeCall, OperationMethods

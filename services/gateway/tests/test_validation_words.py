@@ -5,7 +5,7 @@ from __future__ import annotations
 from buf.validate import validate_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from nexpo_gateway.validation import check, invalid
+from nexpo_gateway.content.validation import check, invalid
 from nexpo_runtime.errors import Fault, FieldViolation
 
 

@@ -17,8 +17,8 @@ from starlette.applications import Starlette
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.users.v1.users_pb2 import ResendVerificationRequest, VerifyEmailRequest
+from nexpo_gateway.calls.dispatcher import Dispatcher
 from nexpo_gateway.contract import Contract
-from nexpo_gateway.dispatch import Dispatcher
 from nexpo_gateway.surfaces.verify_page import verify_routes
 from nexpo_runtime.errors import Fault, reason_name
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nexpo_gateway.calls import CallContext
+from nexpo_gateway.context import CallContext
 from nexpo_gateway.operations.backend import Page
 from nexpo_gateway.operations.local import LocalBackend
 

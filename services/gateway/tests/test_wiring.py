@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from nexpo_gateway.calls.dispatcher import check_natives
+from nexpo_gateway.calls.reads import check_reachable
 from nexpo_gateway.contract import Contract
-from nexpo_gateway.dispatch import check_natives
 from nexpo_gateway.main import main
 from nexpo_gateway.operations.service import OperationMethods
-from nexpo_gateway.reads import check_reachable
 from nexpo_runtime.errors import ContractError
 
 from .conftest import gateway_settings

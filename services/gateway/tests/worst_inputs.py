@@ -17,8 +17,8 @@ from google.longrunning import operations_pb2 as longrunning
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from nexpo.users.v1.users_pb2 import OnboardUserRequest, UpdateUserRequest
-from nexpo_gateway.elements import MOST_ELEMENTS
-from nexpo_gateway.surfaces.grpc import MESSAGE_LIMIT
+from nexpo_gateway.content.elements import MOST_ELEMENTS
+from nexpo_gateway.content.sizes import MESSAGE_LIMIT
 
 from .parcels.contract import message
 

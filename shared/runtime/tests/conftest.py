@@ -14,7 +14,7 @@ from temporalio.client import Client, WorkflowHandle
 from nexpo.health.v1.health_pb2 import CheckHealthRequest, ProbeResponse
 from nexpo_dev.pytest_plugin import TemporalAddress
 from nexpo_runtime import tenant
-from nexpo_runtime.service.settings import Environment, Settings
+from nexpo_runtime.settings import Environment, Settings
 from nexpo_runtime.temporal.connection import connect
 from nexpo_runtime.worker.process import Started, running_worker
 

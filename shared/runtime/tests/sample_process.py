@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nexpo.contract import Queue
 from nexpo_runtime.service import entrypoint
-from nexpo_runtime.service.settings import Settings
+from nexpo_runtime.settings import Settings
 from nexpo_runtime.worker.process import run_worker
 
 from .sample import QUEUE, Sample, SampleService

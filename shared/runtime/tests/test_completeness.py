@@ -143,7 +143,7 @@ def test_a_process_that_cannot_start_ends_and_its_log_has_the_text(what: str) ->
     code, said = STARTS[what]
     program = (
         "from nexpo_runtime.service import entrypoint\n"
-        "from nexpo_runtime.service.settings import Settings\n"
+        "from nexpo_runtime.settings import Settings\n"
         "from nexpo_runtime.worker.process import run_worker\n"
         "class Shop(Settings):\n    service = 'shop'\n"
         f"async def main(settings):\n    {code}\n"

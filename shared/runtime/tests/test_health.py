@@ -9,11 +9,11 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from nexpo.errors.v1.errors_pb2 import Reason
-from nexpo_runtime.edge.http_server import HttpServer
 from nexpo_runtime.edge.worker_clients import WorkerClients
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.service.health import Health, Status, routes
-from nexpo_runtime.service.settings import Environment, Settings
+from nexpo_runtime.service.http_server import HttpServer
+from nexpo_runtime.settings import Environment, Settings
 from nexpo_runtime.worker.process import running_worker
 
 from .conftest import eventually

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from nexpo_runtime.edge import http_connection
-from nexpo_runtime.edge.http_server import HttpServer
+from nexpo_runtime.service import http_connection
+from nexpo_runtime.service.http_server import HttpServer
 
 GET = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
 POST = b"POST /unread HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"

@@ -15,11 +15,11 @@ PREAMBLE = """
 import logging
 from opentelemetry import trace
 from nexpo.users.v1.users_pb2 import User
-from nexpo_runtime.telemetry import logs, tracing as telemetry
-from nexpo_runtime.service.settings import Settings
+from nexpo_runtime.telemetry import logs, tracing
+from nexpo_runtime.settings import Settings
 settings = Settings.load()
 logs.configure(settings)
-telemetry.configure(settings)
+tracing.configure(settings)
 log = logs.get("test")
 """
 
@@ -40,7 +40,7 @@ def lines_of(code: str, **environment: str) -> list[dict[str, object]]:
 def test_a_line_has_time_level_service_and_the_bound_ids() -> None:
     [line] = lines_of(
         """
-        with logs.bound(tenant="acme", workflow_id="w"), telemetry.span("s"):
+        with logs.bound(tenant="acme", workflow_id="w"), tracing.span("s"):
             log.info("hello", count=3)
         """
     )

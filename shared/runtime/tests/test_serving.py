@@ -19,7 +19,7 @@ from nexpo.health.v1.health_pb2 import ProbeRequest, ProbeResponse
 from nexpo_runtime.edge.worker_clients import WorkerClients
 from nexpo_runtime.errors import Fault, FieldViolation
 from nexpo_runtime.failures import STATUS_TRAILER, fault_from
-from nexpo_runtime.service.settings import Environment, Settings
+from nexpo_runtime.settings import Environment, Settings
 from nexpo_runtime.tenant import Signer
 from nexpo_runtime.worker.serving import WorkerServer, method_path
 

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from nexpo_runtime.service.settings import Addresses, Settings, SettingsError
+from nexpo_runtime.settings import Addresses, Settings, SettingsError
 
 KEY = base64.b64encode(bytes(32)).decode()
 

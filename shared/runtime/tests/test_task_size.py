@@ -6,7 +6,7 @@ import pytest
 from temporalio.client import Client, WorkflowFailureError
 
 from nexpo_runtime.failures import fault_from
-from nexpo_runtime.service.settings import Settings
+from nexpo_runtime.settings import Settings
 from nexpo_runtime.worker.process import Started
 from nexpo_runtime.workflow.task_size import CALL_LIMIT
 

@@ -25,7 +25,7 @@ import asyncio, os
 from nexpo.health.v1.health_pb2 import CheckHealthRequest, ProbeResponse
 from nexpo_runtime.telemetry import tracing
 from nexpo_runtime import tenant
-from nexpo_runtime.service.settings import Settings
+from nexpo_runtime.settings import Settings
 from nexpo_runtime.temporal.connection import connect
 
 async def main():
@@ -47,8 +47,8 @@ asyncio.run(main())
 # More than the SDK sends in one batch: it waits for each.
 MANY_SPANS = """
 import os, time
-from nexpo_runtime.telemetry import logs, tracing as telemetry
-from nexpo_runtime.service.settings import Settings
+from nexpo_runtime.telemetry import logs, tracing
+from nexpo_runtime.settings import Settings
 
 class ManySettings(Settings):
     service = "many"

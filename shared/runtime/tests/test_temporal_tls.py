@@ -15,7 +15,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceResponse, GetSyst
 
 from nexpo_dev.certificates import Authority
 from nexpo_dev.pytest_plugin import TemporalAddress
-from nexpo_runtime.service.settings import Environment, Settings
+from nexpo_runtime.settings import Environment, Settings
 from nexpo_runtime.temporal.connection import TemporalLink
 
 from .conftest import eventually

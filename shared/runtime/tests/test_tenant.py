@@ -18,7 +18,7 @@ from nexpo.operations.v1.operations_pb2 import RetryOperationTaskRequest
 from nexpo_runtime import tenant
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.failures import fault_from
-from nexpo_runtime.service.settings import Settings
+from nexpo_runtime.settings import Settings
 from nexpo_runtime.tenant import HEADER, SIGNATURE, Signer
 from nexpo_runtime.worker.process import Started
 

@@ -23,7 +23,7 @@ from nexpo.health.v1.health_pb2 import ProbeRequest, ProbeResponse
 from nexpo_dev import servers
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.failures import fault_from
-from nexpo_runtime.service.settings import Environment, Settings
+from nexpo_runtime.settings import Environment, Settings
 from nexpo_runtime.temporal.connection import TemporalLink, connect
 from nexpo_runtime.worker.discovery import discover
 from nexpo_runtime.worker.polling import QueuePoller

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from nexpo.operations.v1.operations_pb2 import Progress
 from nexpo_runtime.errors import Fault, FieldViolation
 
-from ..validation import invalid
+from ..content.validation import invalid
 from .backend import Criteria
 
 _TERM = re.compile(

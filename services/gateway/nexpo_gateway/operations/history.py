@@ -25,8 +25,8 @@ from nexpo_runtime.failures import fault_from
 from nexpo_runtime.names import OperationName
 
 from .backend import Snapshot
-from .calling import PROMPT
-from .described import OVER, Described, progress_of
+from .descriptions import OVER, Description, progress_of
+from .temporal_calls import PROMPT
 from .unreadable import is_unreadable, report
 
 _POLL = timedelta(seconds=70)
@@ -36,8 +36,8 @@ _LONGEST_PAUSE = 2.0
 _FIRST_LOOK = 1.0
 _LONGEST_LOOK = 15.0
 
-Describe = Callable[[Client, OperationName, float], Awaitable[Described]]
-Complete = Callable[[Client, Described, float], Awaitable[Snapshot]]
+Describe = Callable[[Client, OperationName, float], Awaitable[Description]]
+Complete = Callable[[Client, Description, float], Awaitable[Snapshot]]
 
 
 async def first_input(client: Client, name: OperationName, limit: timedelta) -> Message | None:
@@ -75,7 +75,7 @@ async def changes(
         Fault: OPERATION_NOT_FOUND; TEMPORAL_UNAVAILABLE.
     """
     pause, reached = _FIRST_PAUSE, time.monotonic()
-    latest: Described | None = None
+    latest: Description | None = None
     while True:
         try:
             connected = client()
@@ -101,8 +101,8 @@ async def changes(
 
 
 async def _followed(
-    client: Client, described: Described, describe: Describe
-) -> AsyncIterator[Described]:
+    client: Client, described: Description, describe: Describe
+) -> AsyncIterator[Description]:
     """Every change of the run after the description, until the run closes.
 
     Steps that run long are looked at by describing too: attempts and heartbeats
@@ -136,7 +136,7 @@ async def _followed(
 
 
 async def _poll(
-    client: Client, described: Described, token: bytes
+    client: Client, described: Description, token: bytes
 ) -> GetWorkflowExecutionHistoryResponse:
     try:
         return await client.workflow_service.get_workflow_execution_history(

@@ -16,7 +16,7 @@ from nexpo_runtime.names import escaped
 from nexpo_runtime.workflow.temporal_engine import STATE_ATTRIBUTE, TENANT_ATTRIBUTE
 
 from .backend import Criteria
-from .described import Described, from_info
+from .descriptions import Description, from_info
 
 _RUNNING = "ExecutionStatus = 'Running'"
 _ENDED: Mapping[int, Sequence[str]] = {
@@ -28,7 +28,7 @@ _ENDED: Mapping[int, Sequence[str]] = {
 
 async def list_page(
     client: Client, criteria: Criteria, size: int, token: bytes, limit: timedelta
-) -> tuple[list[Described], bytes]:
+) -> tuple[list[Description], bytes]:
     """A page of descriptions and where the next begins.
 
     Raises:

@@ -23,8 +23,8 @@ from nexpo_runtime.edge.page_size import PageSize
 from nexpo_runtime.errors import Fault, FieldViolation
 from nexpo_runtime.names import OperationName
 
-from ..calls import LONGEST_WAIT, CallContext, Caller, seconds
-from ..validation import invalid
+from ..content.validation import invalid
+from ..context import LONGEST_WAIT, CallContext, Caller, seconds
 from .backend import Criteria, OperationsBackend, Snapshot
 from .filters import parse_filter
 from .pages import PageTokens

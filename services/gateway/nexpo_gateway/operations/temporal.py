@@ -32,12 +32,12 @@ from nexpo_runtime.workflow.temporal_engine import PROGRESS_MEMO, STATE_ATTRIBUT
 
 from ..contract import Rpc
 from .backend import Criteria, Order, Page, Snapshot, Started, ended
-from .calling import PROMPT, Calling
-from .described import Described, describe, describe_any
+from .descriptions import Description, describe, describe_any
 from .history import changes, first_input
 from .listing import list_page
-from .reaching import Reaching
+from .temporal_calls import PROMPT, TemporalCalls
 from .unreadable import is_unreadable, outcome_unreadable, report
+from .workflow_calls import WorkflowCalls
 
 _OUTCOMES_AT_ONCE = 8
 
@@ -57,8 +57,8 @@ class TemporalBackend:
         queues: Mapping[str, str],
         results: Mapping[str, type[Message]],
     ) -> None:
-        self._calling = Calling(link)
-        self._reaching = Reaching(self._calling, queues)
+        self._calling = TemporalCalls(link)
+        self._reaching = WorkflowCalls(self._calling, queues)
         self._queues = queues
         self._results = results
 
@@ -182,7 +182,7 @@ class TemporalBackend:
         )
         slots = asyncio.Semaphore(_OUTCOMES_AT_ONCE)
 
-        async def complete(described: Described) -> Snapshot | None:
+        async def complete(described: Description) -> Snapshot | None:
             async with slots:
                 try:
                     if await self._reset(client, described, timeout):
@@ -200,16 +200,16 @@ class TemporalBackend:
     def watch(self, name: OperationName) -> AsyncIterator[Snapshot]:
         return changes(self._calling.client, name, self._described, self._snapshot)
 
-    async def _reset(self, client: Client, listed: Described, timeout: float) -> bool:
+    async def _reset(self, client: Client, listed: Description, timeout: float) -> bool:
         """Whether a listed run was terminated because its operation goes on in another."""
         if not listed.terminated:
             return False
         return (await self._described(client, listed.name, timeout)).run_id != listed.run_id
 
-    async def _described(self, client: Client, name: OperationName, timeout: float) -> Described:
+    async def _described(self, client: Client, name: OperationName, timeout: float) -> Description:
         return await self._calling.prompt(timeout, lambda limit: describe(client, name, limit))
 
-    async def _snapshot(self, client: Client, described: Described, timeout: float) -> Snapshot:
+    async def _snapshot(self, client: Client, described: Description, timeout: float) -> Snapshot:
         """The description, with the outcome of an operation that has ended."""
         if described.running:
             return Snapshot(described.name, described.progress)
@@ -241,7 +241,7 @@ def _unreadable(name: OperationName, error: Exception) -> _Ending:
     return _Ending(fault=outcome_unreadable())
 
 
-def _ended(described: Described, ending: _Ending) -> Snapshot:
+def _ended(described: Description, ending: _Ending) -> Snapshot:
     result = ending.result if isinstance(ending.result, Message) else None
     return ended(described.name, described.ended(ending.fault), result, ending.fault)
 

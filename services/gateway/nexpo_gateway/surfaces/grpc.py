@@ -21,20 +21,15 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_g
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_runtime.errors import Fault
-from nexpo_runtime.service.settings import Settings
+from nexpo_runtime.settings import Settings
 from nexpo_runtime.worker.serving import SERVER_OPTIONS, text_metadata
 
-from ..calls import CallContext
+from ..calls.dispatcher import Dispatcher
+from ..content.elements import MOST_ELEMENTS, has_more_elements, too_many_elements
+from ..content.sizes import MESSAGE_LIMIT, WIRE_LIMIT, over_limit
+from ..context import CallContext
 from ..contract import Contract, Rpc
-from ..dispatch import Dispatcher
-from ..elements import MOST_ELEMENTS, has_more_elements, too_many_elements
-from .guarded import Context, Handler, NothingLeaks
-
-MESSAGE_LIMIT = 1024 * 1024
-"""Bytes that a request may have: what parsing them takes stays below 50 ms."""
-
-WIRE_LIMIT = 8 * 1024 * 1024
-"""Bytes that are received at most; up to here we can say why a request is refused."""
+from .grpc_interceptor import Context, Handler, NothingLeaks
 
 MOST_STREAMS = 1000
 """Calls of one connection at a time. One that was begun and never made is not ours to count or
@@ -187,7 +182,7 @@ def methods(contract: Contract) -> dict[str, Rpc]:
 def parsed(rpc: Rpc, request: bytes) -> Message:
     """The request's message. Raises: Fault: MESSAGE_TOO_LARGE, INVALID_ARGUMENT."""
     if len(request) > MESSAGE_LIMIT:
-        raise too_large()
+        raise over_limit()
     try:
         message = rpc.request.FromString(request)
     except DecodeError:
@@ -198,13 +193,6 @@ def parsed(rpc: Rpc, request: bytes) -> Message:
     if has_more_elements(message, MOST_ELEMENTS):
         raise too_many_elements()
     return message
-
-
-def too_large(limit: int = MESSAGE_LIMIT) -> Fault:
-    """The fault of a request over the limit, in bytes."""
-    return Fault(
-        Reason.REASON_MESSAGE_TOO_LARGE, f"The request is larger than {limit // 1024} KiB."
-    )
 
 
 @functools.lru_cache(maxsize=1024)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import re
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
@@ -18,25 +15,17 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from nexpo.errors.v1.errors_pb2 import Reason
-from nexpo_runtime.errors import Fault, FieldViolation
-from nexpo_runtime.telemetry import logs
-from nexpo_runtime.telemetry import tracing as telemetry
+from nexpo_runtime.telemetry import logs, tracing
 
-from ..calls import CallContext
-from ..dispatch import Dispatcher
-from ..validation import invalid
-from .bodies import Body
-from .faults import UNKNOWN, presentable
-from .http_requests import assemble
-from .paths import Matched, Routes
-from .problems import problem_response
-from .streams import chosen, send_stream
-
-# As in gRPC over HTTP/2, "Timeout".
-_TIMEOUT = re.compile(r"^(\d{1,8})([HMSmun])$")
-_UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
-_QUERY_FIELDS = 200
+from ..calls.dispatcher import Dispatcher
+from ..calls.faults import UNKNOWN, presentable
+from ..context import CallContext
+from ..http.bodies import Body
+from ..http.heads import apply_timeout, call_context, raw_path, read_query
+from ..http.paths import Matched, Routes
+from ..http.problems import problem_response
+from ..http.requests import assemble
+from ..http.streams import chosen, send_stream
 
 # Bytes of JSON or of an answer up to which a thread would cost more than the work.
 _SMALL = 16 * 1024
@@ -58,7 +47,7 @@ class RestSurface:
         request = Request(scope, receive)
         context = call_context(request)
         body = Body(request.headers, receive)
-        with telemetry.span("HTTP", SpanKind.SERVER, telemetry.incoming(context.headers)):
+        with tracing.span("HTTP", SpanKind.SERVER, tracing.incoming(context.headers)):
             name = UNKNOWN
             try:
                 self._dispatcher.arrived(context)
@@ -138,42 +127,6 @@ def _shown(matched: Matched, answer: Message) -> Response:
 def to_json(message: Message) -> dict[str, Any]:
     """A message in proto3's JSON mapping."""
     return json_format.MessageToDict(message)
-
-
-def call_context(request: Request) -> CallContext:
-    """What comes with an HTTP request beside its message."""
-    headers = {key.lower(): value for key, value in request.headers.items()}
-    return CallContext(headers, request.client.host if request.client else "unknown")
-
-
-def apply_timeout(context: CallContext) -> None:
-    """Sets the deadline of the header grpc-timeout. Raises: Fault: INVALID_ARGUMENT."""
-    timeout = context.headers.get("grpc-timeout")
-    if timeout is None:
-        return
-    match = _TIMEOUT.match(timeout)
-    if match is None:
-        raise invalid([FieldViolation("grpc-timeout", "must be a number and a unit such as 5S")])
-    context.deadline = time.monotonic() + int(match[1]) * _UNITS[match[2]]
-
-
-def raw_path(scope: Scope) -> str:
-    """The path as it was sent, still percent-encoded."""
-    raw: bytes = scope.get("raw_path", scope["path"].encode())
-    return raw.decode("latin-1")
-
-
-def read_query(request: Request) -> list[tuple[str, str]]:
-    """The query's fields. Raises: Fault: INVALID_ARGUMENT: not UTF-8, or too many."""
-    try:
-        return parse_qsl(
-            request.scope["query_string"].decode("ascii"),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=_QUERY_FIELDS,
-        )
-    except (UnicodeDecodeError, ValueError):
-        raise Fault(Reason.REASON_INVALID_ARGUMENT, "The query cannot be read.") from None
 
 
 def _finite(seconds: float) -> float | None:

@@ -23,12 +23,12 @@ from starlette.types import Receive, Scope, Send
 from nexpo.users.v1.users_pb2 import ResendVerificationRequest, VerifyEmailRequest
 from nexpo_runtime.errors import Fault
 
-from ..calls import CallContext
-from ..dispatch import Dispatcher
-from .bodies import Body
-from .faults import presentable
-from .problems import http_status
-from .rest import call_context, read_query
+from ..calls.dispatcher import Dispatcher
+from ..calls.faults import presentable
+from ..context import CallContext
+from ..http.bodies import Body
+from ..http.heads import call_context, read_query
+from ..http.problems import http_status
 from .verify_outcomes import (
     ASKING,
     CONFIRMED,

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from nexpo_dev.pytest_plugin import MailboxAddress
-from nexpo_gateway.activities.settings import MailSettings, parse_smtp_url
+from nexpo_gateway.processes.mail.settings import MailSettings, parse_smtp_url
 
 SENDER = "Nexpo <no-reply@nexpo.example>"
 PUBLIC_URL = "https://app.nexpo.example"

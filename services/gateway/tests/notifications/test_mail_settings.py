@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from nexpo_gateway.activities.settings import (
+from nexpo_gateway.processes.mail.settings import (
     MailSettings,
     NotificationSettings,
     Tls,
     parse_public_url,
     parse_smtp_url,
 )
-from nexpo_runtime.service.settings import SettingsError
+from nexpo_runtime.settings import SettingsError
 
 
 def _parsed(url: str) -> MailSettings:

@@ -19,8 +19,8 @@ from nexpo.notifications.v1.notifications_pb2 import (
     SendWelcomeRequest,
     VerificationKind,
 )
-from nexpo_gateway.activities.notifications import Notifications
-from nexpo_gateway.activities.settings import MailSettings
+from nexpo_gateway.processes.mail.activities import Notifications
+from nexpo_gateway.processes.mail.settings import MailSettings
 from nexpo_runtime.errors import Fault
 
 Received = Callable[[str], Awaitable[list[EmailMessage]]]

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from nexpo_gateway.activities.mails import Mail
-from nexpo_gateway.activities.settings import MailSettings
-from nexpo_gateway.activities.smtp import send
+from nexpo_gateway.processes.mail.settings import MailSettings
+from nexpo_gateway.processes.mail.smtp import send
+from nexpo_gateway.processes.mail.wording import Mail
 from nexpo_runtime.errors import Fault
 
 MAIL = Mail("Subject", "text", "<p>text</p>")

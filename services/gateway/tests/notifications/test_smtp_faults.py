@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from nexpo_dev import servers
-from nexpo_gateway.activities.mails import Mail
-from nexpo_gateway.activities.settings import MailSettings
-from nexpo_gateway.activities.smtp import send
+from nexpo_gateway.processes.mail.settings import MailSettings
+from nexpo_gateway.processes.mail.smtp import send
+from nexpo_gateway.processes.mail.wording import Mail
 from nexpo_runtime.errors import Fault
 
 Failure = Callable[..., Awaitable[Fault]]

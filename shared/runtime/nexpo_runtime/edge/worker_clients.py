@@ -17,7 +17,7 @@ from nexpo.errors.v1.errors_pb2 import Reason
 
 from ..errors import Fault
 from ..failures import STATUS_TRAILER, fault_from, worker_unavailable
-from ..service.settings import Settings
+from ..settings import Settings
 from ..telemetry import tracing
 from ..tenant import Signer
 from ..worker.serving import ATTEMPT, OPERATION

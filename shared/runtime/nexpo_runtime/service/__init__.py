@@ -1,1 +1,1 @@
-"""A service's process: its settings, its health, how it begins and ends."""
+"""A service's process: how it begins and ends, its health, its HTTP server."""

@@ -11,9 +11,8 @@ from typing import NoReturn, TypeVar
 import uvloop
 
 from ..errors import ContractError
-from ..telemetry import logs
-from ..telemetry import tracing as telemetry
-from .settings import Settings, SettingsError
+from ..settings import Settings, SettingsError
+from ..telemetry import logs, tracing
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
@@ -38,7 +37,7 @@ def run(main: Callable[[SettingsT], Awaitable[None]], settings_type: type[Settin
             print(f"  {problem}", file=sys.stderr)
         _exit(EXIT_SETTINGS)
     logs.configure(settings)
-    telemetry.configure(settings)
+    tracing.configure(settings)
     _exit(_guarded(main, settings))
 
 
@@ -61,7 +60,7 @@ def _guarded(main: Callable[[SettingsT], Awaitable[None]], settings: SettingsT) 
         _log.critical("broke", exc_info=error)
         return EXIT_FAILED
     finally:
-        telemetry.flush()
+        tracing.flush()
     return 0
 
 

@@ -25,7 +25,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from temporalio import activity, workflow
 from temporalio.exceptions import ApplicationError
 
-from ..service.settings import Settings
+from ..settings import Settings
 
 REDACTED = "[redacted]"
 _SECRET_NAME = re.compile(

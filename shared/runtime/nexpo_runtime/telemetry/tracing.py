@@ -37,7 +37,7 @@ from temporalio.runtime import (
     TelemetryFilter,
 )
 
-from ..service.settings import Settings
+from ..settings import Settings
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 _FLUSH_SECONDS = 3.0

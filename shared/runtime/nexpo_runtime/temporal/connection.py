@@ -14,9 +14,8 @@ from temporalio.client import Client, TLSConfig
 from temporalio.service import GrpcCompression, KeepAliveConfig, RPCError
 
 from ..failures import temporal_unavailable
-from ..service.settings import Settings
-from ..telemetry import logs
-from ..telemetry import tracing as telemetry
+from ..settings import Settings
+from ..telemetry import logs, tracing
 from ..telemetry.metrics import TEMPORAL_LOST, TEMPORAL_UP
 from ..tenant import Signer
 from .converter import data_converter
@@ -42,17 +41,17 @@ async def connect(settings: Settings) -> Client:
         OSError: A TLS file cannot be read.
     """
     key = settings.temporal_cloud_api_key
-    telemetry.configure(settings)
+    tracing.configure(settings)
     return await Client.connect(
         settings.temporal_target,
         namespace=settings.namespace,
         api_key=key.get_secret_value() if key else None,
         tls=_tls(settings),
         data_converter=data_converter(settings),
-        plugins=[telemetry.temporal_plugin()],
+        plugins=[tracing.temporal_plugin()],
         interceptors=[TenantInterceptor(Signer(settings.service_keys))],
         identity=f"{settings.service}@{socket.gethostname()}:{os.getpid()}",
-        runtime=telemetry.temporal_runtime(settings),
+        runtime=tracing.temporal_runtime(settings),
         connect_timeout=_CONNECT_TIMEOUT,
         keep_alive_config=KeepAliveConfig(interval_millis=10_000, timeout_millis=5_000),
         grpc_compression=GrpcCompression.NONE,  # costs 17 % of throughput on one machine

@@ -18,7 +18,7 @@ from temporalio.converter import (
 
 from nexpo.operations.v1.operations_pb2 import Progress
 
-from ..service.settings import Settings
+from ..settings import Settings
 from .codec import EncryptionCodec
 
 

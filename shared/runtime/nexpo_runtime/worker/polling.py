@@ -10,7 +10,7 @@ from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker
 
 from ..failures import worker_unavailable
-from ..service.settings import Settings
+from ..settings import Settings
 from ..telemetry import logs
 from ..telemetry.metrics import POLLING
 from ..temporal.connection import TemporalLink, why

@@ -11,12 +11,11 @@ from starlette.applications import Starlette
 
 from nexpo.contract import Queue
 
-from ..edge.http_server import HttpServer
 from ..service.health import Check, Health, routes
-from ..service.settings import Settings
+from ..service.http_server import HttpServer
 from ..service.shutdown import StopSignal
-from ..telemetry import logs
-from ..telemetry import tracing as telemetry
+from ..settings import Settings
+from ..telemetry import logs, tracing
 from ..temporal.connection import TemporalLink
 from . import invocation
 from .completeness import check_complete, queue_of, served
@@ -119,7 +118,7 @@ async def running_worker(
     _add_checks(health, checks or {}, optional_checks or {})
     async with contextlib.AsyncExitStack() as stack:
         # Left in reverse: not ready, stop intake and drain, close, flush.
-        stack.callback(telemetry.flush)
+        stack.callback(tracing.flush)
         poller = None
         if settings.enable_temporal:
             link = await stack.enter_async_context(TemporalLink(settings))
@@ -162,7 +161,7 @@ async def _work(
 
 @contextlib.asynccontextmanager
 async def _http(settings: Settings, health: Health) -> AsyncIterator[HttpServer]:
-    sdk_port = telemetry.sdk_metrics_port(settings) if settings.enable_temporal else None
+    sdk_port = tracing.sdk_metrics_port(settings) if settings.enable_temporal else None
     addresses = [settings.http_address]
     if settings.metrics_port:
         host = settings.http_address.rpartition(":")[0]

@@ -24,7 +24,7 @@ from nexpo.errors.v1.errors_pb2 import Reason
 
 from ..errors import Fault, grpc_code
 from ..failures import INTERNAL_MESSAGE, STATUS_TRAILER, fault_from
-from ..service.settings import Settings
+from ..settings import Settings
 from ..telemetry import tracing
 from ..tenant import Signer
 from .activity import ActivityContext

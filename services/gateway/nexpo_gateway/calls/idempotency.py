@@ -13,9 +13,9 @@ from nexpo_runtime.fingerprint import SCOPE, differences, fingerprint
 from nexpo_runtime.names import escaped
 from nexpo_runtime.workflow.call_table import require_content, require_method
 
-from .calls import CallContext
-from .contract import Rpc
-from .validation import invalid
+from ..content.validation import invalid
+from ..context import CallContext
+from ..contract import Rpc
 
 _PLACEHOLDER = re.compile(r"\{([\w.]+)\}")
 _IDEMPOTENCY_KEY = "idempotency-key"

@@ -12,6 +12,12 @@ from google.protobuf.message import Message
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_runtime.errors import Fault, FieldViolation
 
+MESSAGE_LIMIT = 1024 * 1024
+"""Bytes that a request may have: what parsing them takes stays below 50 ms."""
+
+WIRE_LIMIT = 8 * 1024 * 1024
+"""Bytes that are received at most; up to here we can say why a request is refused."""
+
 
 def json_bytes(message: Message) -> int:
     """How long the message is as JSON, as operations carry it."""
@@ -26,6 +32,13 @@ def too_large(request: Message, size: int, max_bytes: int) -> Fault:
         Reason.REASON_MESSAGE_TOO_LARGE,
         f"The request has {size:,} bytes; it may have {max_bytes:,} at most.",
         fields=[FieldViolation(path, "takes the most room")] if path else [],
+    )
+
+
+def over_limit(limit: int = MESSAGE_LIMIT) -> Fault:
+    """The fault of a request over the limit, in bytes."""
+    return Fault(
+        Reason.REASON_MESSAGE_TOO_LARGE, f"The request is larger than {limit // 1024} KiB."
     )
 
 

@@ -23,7 +23,8 @@ from nexpo import registry
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_runtime.errors import Fault, FieldViolation
 
-from ..content import (
+from ..content.elements import too_many_elements
+from ..content.limits import (
     LIMITS,
     NOT_FINITE,
     TOO_DEEP,
@@ -32,8 +33,7 @@ from ..content import (
     number_problem,
     text_problem,
 )
-from ..elements import too_many_elements
-from ..validation import MOST_VIOLATIONS, invalid
+from ..content.validation import MOST_VIOLATIONS, invalid
 from .json_shape import shape_of
 
 Json = dict[str, Any]

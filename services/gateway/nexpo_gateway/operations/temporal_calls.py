@@ -25,7 +25,7 @@ PROMPT = 3.0
 _SUSPICIOUS = 0.25
 
 
-class Calling:
+class TemporalCalls:
     """Makes calls through the link to Temporal."""
 
     def __init__(self, link: TemporalLink) -> None:

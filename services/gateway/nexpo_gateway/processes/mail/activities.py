@@ -18,9 +18,9 @@ from nexpo.notifications.v1.notifications_service import NotificationActivitiesB
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.telemetry import logs
 
-from . import mails, smtp
-from .mails import Mail
+from . import smtp, wording
 from .settings import MailSettings
+from .wording import Mail
 
 _log = logs.get(__name__)
 
@@ -45,9 +45,9 @@ class Notifications(NotificationActivitiesBase):
         """
         settings = self._on()
         token = make_token(self._service_key, request.key)
-        link = mails.verification_link(settings.public_url, request.operation, token)
+        link = wording.verification_link(settings.public_url, request.operation, token)
         expires = request.expire_time.ToDatetime(UTC) if request.HasField("expire_time") else None
-        mail = mails.verification(request.kind, request.display_name, link, expires)
+        mail = wording.verification(request.kind, request.display_name, link, expires)
         message_id = await self._send(settings, mail, request.email, request.key)
         return SendVerificationResponse(token_digest=digest(token), message_id=message_id)
 
@@ -58,7 +58,7 @@ class Notifications(NotificationActivitiesBase):
             Fault: MAIL_UNAVAILABLE or MAIL_REFUSED.
         """
         settings = self._on()
-        mail = mails.welcome(request.display_name, request.text)
+        mail = wording.welcome(request.display_name, request.text)
         message_id = await self._send(settings, mail, request.email, request.key)
         return SendWelcomeResponse(message_id=message_id)
 

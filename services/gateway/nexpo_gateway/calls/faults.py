@@ -7,10 +7,9 @@ from dataclasses import replace
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_runtime.errors import Fault, FieldViolation
 from nexpo_runtime.failures import INTERNAL_MESSAGE, fault_from
-from nexpo_runtime.telemetry import logs
-from nexpo_runtime.telemetry import tracing as telemetry
+from nexpo_runtime.telemetry import logs, tracing
 
-from ..validation import MOST_VIOLATIONS, OMITTED
+from ..content.validation import MOST_VIOLATIONS, OMITTED
 
 UNKNOWN = "unknown"
 """What is logged for a method that does not exist: its name is the caller's to choose."""
@@ -40,7 +39,7 @@ def presentable(error: Exception, method: str) -> Fault:
         # A worker's INTERNAL may carry more than its text; none of it is for callers.
         fault = Fault(Reason.REASON_INTERNAL, INTERNAL_MESSAGE)
     fault = bounded(fault)
-    trace = telemetry.trace_id()
+    trace = tracing.trace_id()
     if trace:
         fault.metadata = {**fault.metadata, "trace_id": trace}
     return fault

@@ -23,7 +23,7 @@ from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.telemetry import logs
 
-from .calls import Caller
+from ..context import Caller
 
 _log = logs.get(__name__)
 

@@ -39,7 +39,7 @@ _UNDER_WAY = (Step.RUNNING, Step.BLOCKED, Step.UNDOING, Step.UNDO_BLOCKED)
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class Description:
     """What a description says.
 
     Attributes:
@@ -65,7 +65,7 @@ class Described:
         return ended_progress(self.progress, fault, self.completed)
 
 
-async def describe(client: Client, name: OperationName, limit: timedelta) -> Described:
+async def describe(client: Client, name: OperationName, limit: timedelta) -> Description:
     """Describes the chain that the name stands for.
 
     Raises:
@@ -80,7 +80,7 @@ async def describe(client: Client, name: OperationName, limit: timedelta) -> Des
     return described
 
 
-async def describe_any(client: Client, workflow_id: str, limit: timedelta) -> Described:
+async def describe_any(client: Client, workflow_id: str, limit: timedelta) -> Description:
     """Describes whatever operation the workflow id stands for.
 
     Raises:
@@ -98,13 +98,13 @@ async def describe_any(client: Client, workflow_id: str, limit: timedelta) -> De
     return described
 
 
-async def from_info(client: Client, info: WorkflowExecutionInfo) -> Described:
+async def from_info(client: Client, info: WorkflowExecutionInfo) -> Description:
     """What an entry of a list, or the main part of a description, says."""
     run_id = info.execution.run_id
     progress = await progress_of(client, info.memo, info.execution.workflow_id)
     if progress is None or progress.unreadable:
         progress = _outline(info, progress)
-    return Described(
+    return Description(
         name=OperationName(info.execution.workflow_id, info.type.name, info.first_run_id or run_id),
         run_id=run_id,
         running=info.status in _RUNNING,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import accumulate
 
-from ..elements import MOST_ELEMENTS
+from ..content.elements import MOST_ELEMENTS
 
 DEEPEST = 64
 """Objects and lists in each other. A reader that goes deeper uses up the stack."""

@@ -17,12 +17,12 @@ from nexpo_runtime.names import OperationName
 from nexpo_runtime.tenant import acting_for
 
 from ..contract import Rpc
-from .calling import PROMPT, Calling
-from .described import describe
+from .descriptions import describe
 from .pollers import unanswered
+from .temporal_calls import PROMPT, TemporalCalls
 
 
-class Reaching:
+class WorkflowCalls:
     """Sends updates and queries to workflows.
 
     Args:
@@ -30,7 +30,7 @@ class Reaching:
         queues: Task queue by operation type, as it is named on this installation.
     """
 
-    def __init__(self, calling: Calling, queues: Mapping[str, str]) -> None:
+    def __init__(self, calling: TemporalCalls, queues: Mapping[str, str]) -> None:
         self._calling = calling
         self._queues = queues
 

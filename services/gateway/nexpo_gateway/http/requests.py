@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 
 from nexpo_runtime.errors import FieldViolation
 
-from ..validation import invalid
+from ..content.validation import invalid
 from .json_requests import Json, descriptor_of, find_field, read_json, shown, to_message
 from .paths import Matched
 

@@ -10,7 +10,7 @@ from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_runtime.edge.worker_clients import WorkerClients
 from nexpo_runtime.errors import ContractError, Fault
 
-from .contract import Contract, Rpc
+from ..contract import Contract, Rpc
 
 
 def check_reachable(workers: Iterable[str]) -> None:

@@ -11,11 +11,10 @@ from opentelemetry.trace import SpanKind
 
 from nexpo_runtime.errors import Fault, grpc_code
 from nexpo_runtime.failures import STATUS_TRAILER
-from nexpo_runtime.telemetry import logs
-from nexpo_runtime.telemetry import tracing as telemetry
+from nexpo_runtime.telemetry import logs, tracing
 from nexpo_runtime.worker.serving import text_metadata
 
-from .faults import UNKNOWN, presentable
+from ..calls.faults import UNKNOWN, presentable
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 Handler: TypeAlias = "grpc.RpcMethodHandler[bytes, bytes]"
@@ -78,9 +77,9 @@ def _guard(path: str, handler: Handler) -> Handler:
 
 def _guard_unary(path: str, behaviour: Any) -> Callable[[Any, Context], Awaitable[Any]]:
     async def guarded(request: Any, context: Context) -> Any:
-        parent = telemetry.incoming(text_metadata(context))
+        parent = tracing.incoming(text_metadata(context))
         with (
-            telemetry.span(path.removeprefix("/"), SpanKind.SERVER, parent),
+            tracing.span(path.removeprefix("/"), SpanKind.SERVER, parent),
             logs.bound(method=path),
         ):
             try:

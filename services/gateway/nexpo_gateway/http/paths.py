@@ -16,8 +16,8 @@ from google.api.http_pb2 import HttpRule
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_runtime.errors import Fault, FieldViolation
 
+from ..content.validation import invalid
 from ..contract import Contract, Rpc
-from ..validation import invalid
 
 _VARIABLE = re.compile(r"\{(?P<name>[\w.]+)(?:=(?P<pattern>[^}]+))?\}")
 _VERB = re.compile(r":(?P<verb>[^:/{}]+)$")

@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from nexpo import registry
 from nexpo.options.v1 import options_pb2
 
-from .texts import Text, texts
+from ..content.texts import Text, texts
 
 # OWASP's password storage cheat sheet: argon2id with 19 MiB, two passes, one lane.
 _MEMORY_KIB = 19 * 1024

@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import SecretStr
 
-from nexpo_runtime.service.settings import Settings
-from nexpo_runtime.service.transport import Outside, https, stays_here
+from nexpo_runtime.settings import Settings
+from nexpo_runtime.transport import Outside, https, stays_here
 
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 

@@ -18,8 +18,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from ..calls import CallContext
-from .grpc import MESSAGE_LIMIT, WIRE_LIMIT, too_large
+from ..content.sizes import MESSAGE_LIMIT, WIRE_LIMIT, over_limit
+from ..context import CallContext
 
 _BODY_SECONDS = 30.0
 _LINGER_SECONDS = 3.0
@@ -50,13 +50,13 @@ class Body:
             TimeoutError: It did not come in time.
         """
         if self._length is not None and self._length > limit:
-            raise too_large(limit)
+            raise over_limit(limit)
         body = bytearray()
         async with asyncio.timeout(context.limit(_BODY_SECONDS)):
             while self._unread:
                 body += await self._piece()
                 if len(body) > limit:
-                    raise too_large(limit)
+                    raise over_limit(limit)
         return bytes(body)
 
     async def answer(self, response: Response, scope: Scope, send: Send) -> None:

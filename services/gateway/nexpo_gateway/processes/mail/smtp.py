@@ -16,8 +16,8 @@ import aiosmtplib
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_runtime.errors import Fault
 
-from .mails import Mail
 from .settings import MailSettings, Tls
+from .wording import Mail
 
 _STARTTLS = {Tls.REQUIRED: True, Tls.OFFERED: None, Tls.NEVER: False, Tls.IMPLICIT: False}
 _GOODBYE_SECONDS = 1.0

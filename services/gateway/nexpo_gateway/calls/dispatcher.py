@@ -22,18 +22,18 @@ from nexpo.operations.v1.operations_pb2 import Progress
 from nexpo_runtime.errors import ContractError, Fault, FieldViolation
 from nexpo_runtime.names import OperationName
 
-from .auth import Authenticator, identify
-from .calls import CallContext, Caller
-from .content import check_content
-from .contract import Contract, Rpc
+from ..content.limits import check_content
+from ..content.spelling import normalise
+from ..content.validation import check, invalid
+from ..context import CallContext, Caller
+from ..contract import Contract, Rpc
+from ..identity.api_keys import Authenticator, identify
+from ..operations.backend import OperationsBackend, Order, Snapshot
+from ..operations.endings import telling_the_end
+from ..operations.service import NativeCall, OperationMethods, named
 from .idempotency import call_content, require_same, settle_request_id, workflow_id
-from .limits import Limits, network
-from .operations.backend import OperationsBackend, Order, Snapshot
-from .operations.endings import telling_the_end
-from .operations.service import NativeCall, OperationMethods, named
 from .protection import Protection
-from .spelling import normalise
-from .validation import check, invalid
+from .rate_limits import Limits, network
 
 Read = Callable[[], Awaitable[Message]]
 """Receives the request and makes its message. Raises: Fault: it cannot be read."""

@@ -17,7 +17,7 @@ from datetime import timedelta
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_runtime.errors import Fault
 
-from .settings import GatewaySettings
+from ..settings import GatewaySettings
 
 # What one customer of a provider gets: whoever has it has all its addresses.
 _IPV6_PREFIX = 64

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_runtime.errors import Fault
 
-from ..validation import OMITTED
+from ..content.validation import OMITTED
 
 # google/rpc/code.proto says which HTTP status each code maps to.
 _STATUS: dict[int, int] = {

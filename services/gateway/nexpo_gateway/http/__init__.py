@@ -1,0 +1,1 @@
+"""HTTP: requests into messages, messages and faults into answers and streams."""

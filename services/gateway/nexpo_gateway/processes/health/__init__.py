@@ -1,0 +1,1 @@
+"""Health: every queue answers, and serves what the contract says."""

@@ -1,0 +1,1 @@
+"""Users: onboarded, changed, deleted and repaired, everywhere or nowhere."""

@@ -1,1 +1,0 @@
-"""Cross-domain workflows, on the gateway's own queue. Discovered: no list to edit."""
