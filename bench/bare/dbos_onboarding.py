@@ -23,12 +23,12 @@ from dbos import DBOS, SetWorkflowID
 
 from nexpo.ai.v1.ai_pb2 import WriteWelcomeRequest
 from nexpo.cloud.v1.cloud_pb2 import CreateHomeRequest
-from nexpo.data.v1.data_pb2 import (
+from nexpo.notifications.v1.notifications_pb2 import SendVerificationRequest, SendWelcomeRequest
+from nexpo.users.v1.user_records_pb2 import (
     CreateUserRequest,
     ReplaceUserRequest,
     ReserveEmailRequest,
 )
-from nexpo.notifications.v1.notifications_pb2 import SendVerificationRequest, SendWelcomeRequest
 from nexpo.users.v1.users_pb2 import OnboardUserRequest, User
 from nexpo_ai_worker.claude.client import open_claude
 from nexpo_ai_worker.settings import AiSettings
@@ -133,7 +133,7 @@ async def onboard(request: bytes) -> str:
     await reserve(user.email, f"{key}/reserve")
     creates = []
     for store in known:
-        one = CreateUserRequest(store=store, key=f"{key}/create in {store}")
+        one = CreateUserRequest(database=store, key=f"{key}/create in {store}")
         one.record.user.CopyFrom(user)
         one.record.password_hash = wanted.password_hash if store == known[0] else ""
         creates.append(create(one.SerializeToString()))
@@ -146,7 +146,7 @@ async def onboard(request: bytes) -> str:
     created, user.state, user.etag = user.etag, User.ACTIVE, f"{user.etag[:-1]}x"
     user.profile.CopyFrom(profile)
     replacements = [
-        ReplaceUserRequest(store=store, user=user, expected_etags=[created]) for store in known
+        ReplaceUserRequest(database=store, user=user, expected_etags=[created]) for store in known
     ]
     await asyncio.gather(*(replace(one.SerializeToString()) for one in replacements))
     await greet(user.email, user.display_name, text, f"{key}/welcome")

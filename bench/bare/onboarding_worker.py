@@ -38,7 +38,7 @@ async def main(role: str) -> None:
             case "data":
                 data = DataSteps(await open_providers(DbSettings.load(), stack))
                 activities: list[Step] = [
-                    *(data.describe_stores, data.reserve_email, data.release_email),
+                    *(data.describe_databases, data.reserve_email, data.release_email),
                     *(data.create_user, data.remove_user, data.replace_user),
                 ]
                 await poll(DATA, [], activities)

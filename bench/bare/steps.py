@@ -11,11 +11,18 @@ from nexpo.cloud.v1.cloud_pb2 import (
     RemoveHomeRequest,
     RemoveHomeResponse,
 )
-from nexpo.data.v1.data_pb2 import (
+from nexpo.notifications.v1.notifications_pb2 import (
+    SendVerificationRequest,
+    SendVerificationResponse,
+    SendWelcomeRequest,
+    SendWelcomeResponse,
+    VerificationKind,
+)
+from nexpo.users.v1.user_records_pb2 import (
     CreateUserRequest,
     CreateUserResponse,
-    DescribeStoresRequest,
-    DescribeStoresResponse,
+    DescribeDatabasesRequest,
+    DescribeDatabasesResponse,
     ReleaseEmailRequest,
     ReleaseEmailResponse,
     RemoveUserRequest,
@@ -24,13 +31,6 @@ from nexpo.data.v1.data_pb2 import (
     ReplaceUserResponse,
     ReserveEmailRequest,
     ReserveEmailResponse,
-)
-from nexpo.notifications.v1.notifications_pb2 import (
-    SendVerificationRequest,
-    SendVerificationResponse,
-    SendWelcomeRequest,
-    SendWelcomeResponse,
-    VerificationKind,
 )
 from nexpo_ai_worker import welcome
 from nexpo_ai_worker.claude.client import Claude
@@ -49,10 +49,12 @@ class DataSteps:
     def __init__(self, providers: Providers) -> None:
         self._providers = providers
 
-    @activity.defn(name="describe_stores")
-    async def describe_stores(self, request: DescribeStoresRequest) -> DescribeStoresResponse:
+    @activity.defn(name="describe_databases")
+    async def describe_databases(
+        self, request: DescribeDatabasesRequest
+    ) -> DescribeDatabasesResponse:
         """Which there are."""
-        return DescribeStoresResponse(
+        return DescribeDatabasesResponse(
             enabled=sorted(self._providers.stores), authority=self._providers.authority.store
         )
 
@@ -73,19 +75,19 @@ class DataSteps:
     @activity.defn(name="create_user")
     async def create_user(self, request: CreateUserRequest) -> CreateUserResponse:
         """Creates a record."""
-        store = self._providers.get(request.store)
+        store = self._providers.get(request.database)
         return CreateUserResponse(id=(await store.create(TENANT, request.key, request.record)).id)
 
     @activity.defn(name="remove_user")
     async def remove_user(self, request: RemoveUserRequest) -> RemoveUserResponse:
         """Undoes it."""
-        await self._providers.get(request.store).remove(TENANT, request.key)
+        await self._providers.get(request.database).remove(TENANT, request.key)
         return RemoveUserResponse()
 
     @activity.defn(name="replace_user")
     async def replace_user(self, request: ReplaceUserRequest) -> ReplaceUserResponse:
         """Writes a record anew."""
-        store = self._providers.get(request.store)
+        store = self._providers.get(request.database)
         await store.replace(TENANT, request.user, list(request.expected_etags))
         return ReplaceUserResponse()
 

@@ -25,8 +25,6 @@ import nexpo_gateway.processes
 from nexpo.ai.v1.ai_service import AiActivitiesBase
 from nexpo.cloud.v1.cloud_service import CloudActivitiesBase
 from nexpo.contract import WorkflowContract
-from nexpo.data.v1.data_pb2 import EraseUserRequest
-from nexpo.data.v1.data_service import UserStoreActivitiesBase
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.health.v1.health_pb2 import CheckHealthRequest
 from nexpo.health.v1.health_temporal import CheckHealthContract
@@ -38,11 +36,12 @@ from nexpo.operations.v1.operations_pb2 import (
     RetryOperationTaskRequest,
     RetryOperationTaskResponse,
 )
+from nexpo.users.v1.user_records_pb2 import EraseUserRequest
+from nexpo.users.v1.user_records_service import UserRecordActivitiesBase
 from nexpo.users.v1.users_pb2 import (
     DeleteUserRequest,
     OnboardUserRequest,
     RepairUserRequest,
-    Store,
     UpdateUserRequest,
 )
 from nexpo.users.v1.users_temporal import (
@@ -69,7 +68,7 @@ from .recorded import HISTORIES, settings
 _PACE = 0.02
 _BASES: dict[str, Any] = {
     "nexpo-gateway": NotificationActivitiesBase,
-    "nexpo-db": UserStoreActivitiesBase,
+    "nexpo-db": UserRecordActivitiesBase,
     "nexpo-cloud": CloudActivitiesBase,
     "nexpo-ai": AiActivitiesBase,
 }
@@ -263,9 +262,9 @@ async def health(recorder: Recorder, scenario: str) -> None:
 async def repair_repaired(recorder: Recorder) -> None:
     """One copy is missing, one differs."""
     place, tenant, user_id = await recorder.user()
-    lost = EraseUserRequest(key="lost", store=Store.STORE_MONGODB, user_id=user_id)
+    lost = EraseUserRequest(key="lost", database="databases/mongodb", user_id=user_id)
     place.world.apply(lost)
-    differs = place.world.find(Store.STORE_COSMOSDB, user_id)
+    differs = place.world.find("databases/cosmosdb", user_id)
     assert differs is not None
     differs.etag = "older"
     request = RepairUserRequest(user_id=user_id, request_id="repair")

@@ -31,9 +31,9 @@ import nexpo_gateway.processes
 from nexpo.ai.v1.ai_service import AiActivitiesBase
 from nexpo.cloud.v1.cloud_service import CloudActivitiesBase
 from nexpo.contract import WorkflowContract
-from nexpo.data.v1.data_service import UserStoreActivitiesBase
 from nexpo.notifications.v1.notifications_service import NotificationActivitiesBase
 from nexpo.operations.v1.operations_pb2 import Progress
+from nexpo.users.v1.user_records_service import UserRecordActivitiesBase
 from nexpo.users.v1.users_pb2 import (
     OnboardUserRequest,
     OnboardUserResponse,
@@ -73,7 +73,7 @@ class Place:
 
 
 PLACES: dict[str, Place] = {}
-_KEYLESS = {"DescribeStores": "choose stores", "ReadUser": "read a copy"}
+_KEYLESS = {"DescribeDatabases": "choose databases", "ReadUser": "read a copy"}
 _UNDOS = ("ReleaseEmail", "RemoveUser", "UnlockUser", "RemoveHome")
 
 
@@ -137,7 +137,7 @@ async def workers(environment: WorkflowEnvironment) -> AsyncIterator[None]:
     signer = Signer([b"k" * 40])
     bases: dict[str, Any] = {
         "nexpo-gateway": NotificationActivitiesBase,
-        "nexpo-db": UserStoreActivitiesBase,
+        "nexpo-db": UserRecordActivitiesBase,
         "nexpo-cloud": CloudActivitiesBase,
         "nexpo-ai": AiActivitiesBase,
     }

@@ -52,9 +52,9 @@ def test_a_new_field_breaks_nothing(workspace: Path) -> None:
         ("string display_name = 3;", "int64 display_name = 3;", "changed type"),
         ("string display_name = 3;", "string display_name = 30;", 'field "3"'),
         (
-            "  // Supabase.\n  STORE_SUPABASE = 5;\n",
+            "  // Beside it, what every database has.\n  USER_VIEW_COPIES = 2;\n",
             "",
-            'enum value "5" on enum "Store" was deleted',
+            'enum value "2" on enum "UserView" was deleted',
         ),
         ("rpc GetUser(", "rpc FetchUser(", '"GetUser"'),
         ("package nexpo.users.v1;", "package nexpo.users.v2;", "nexpo.users"),

@@ -40,7 +40,7 @@ def test_help_lists_every_service_and_says_how_commands_end(alone: Nexpo) -> Non
         assert f" {group} " in said
     assert "Exit codes: 0 done; 1 refused" in said
     assert "NEXPO_API_KEY" in said
-    assert "UserStoreActivities" not in said
+    assert "UserRecordActivities" not in said
 
 
 def test_help_of_a_command_is_the_proto_s_own_words(alone: Nexpo) -> None:
