@@ -16,6 +16,7 @@ from nexpo_runtime.errors import Fault
 
 from .in_virtual_time import Stage, hours, played, resend, sleep, state, verify
 
+AWAY = Fault(Reason.REASON_MAIL_UNAVAILABLE, "The mail server is away.")
 REFUSED = Fault(Reason.REASON_MAIL_REFUSED, "The mail server refuses.")
 
 
@@ -72,6 +73,21 @@ def test_a_mail_that_is_refused_after_the_first_undoes_nothing(refused: str) -> 
     played(play)
     other = "RESEND" if "reminder" in refused else "REMINDER"
     assert len(stage.hours_of(other)) == 1, "the other mail came"
+
+
+def test_a_reminder_that_is_put_off_gives_way_to_a_mail_that_is_asked_for() -> None:
+    stage = Stage(faults={"send reminder": AWAY})
+
+    async def play() -> None:
+        operation, ending = stage.start(OnboardUser, onboarding())
+        await sleep(13)
+        await resend(operation)
+        await sleep(1)
+        assert stage.hours_of("RESEND") == [13.0]
+        await verify(operation, stage.mails[-1][1].token)
+        await ending
+
+    played(play)
 
 
 def test_the_first_mail_that_is_refused_undoes_everything() -> None:
