@@ -61,7 +61,7 @@ async def test_a_disabled_store_is_the_operations_error_with_its_field(house: Ho
         with pytest.raises(NexpoError) as refused:
             await operation.result(PATIENCE)
         assert refused.value.reason == "STORE_DISABLED"
-        assert refused.value.fields == {"databases[1]": "mongodb is switched off"}
+        assert refused.value.fields == {"databases": "mongodb is not switched on"}
         assert await house.nowhere(email)
         # Who does not ask for stores gets those that are on.
         result = await house.active(email)

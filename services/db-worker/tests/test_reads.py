@@ -7,7 +7,7 @@ import base64
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from tcp_proxy import TcpProxy
@@ -18,7 +18,9 @@ from nexpo.users.v1.users_pb2 import GetUserRequest, ListUsersRequest, Store, Us
 from nexpo_db_worker.providers import Providers, open_providers
 from nexpo_db_worker.reads.users import UserReads
 from nexpo_db_worker.settings import DbSettings
+from nexpo_db_worker.stored import stored_user
 from nexpo_runtime.errors import Fault
+from nexpo_runtime.telemetry.metrics import UNREADABLE
 from nexpo_runtime.tenant import Signer
 from nexpo_runtime.worker import activity
 from nexpo_runtime.worker.activity import ActivityContext
@@ -197,3 +199,22 @@ async def test_a_page_token_of_another_tenant_or_key_is_refused(
     assert await reason_of(other.list_users(request)) == "INVALID_PAGE_TOKEN"
     rotated = UserReads(providers, Signer([b"new key", b"a key of these tests"]))
     assert len((await rotated.list_users(request)).users) == 1
+
+
+def test_a_record_that_nobody_can_read_is_counted_every_time_and_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def moment(value: object) -> datetime:
+        raise ValueError(f"{value} is no time")
+
+    store_id = uuid.uuid4().hex
+    row = {"id": store_id, "user_id": "u", "create_time": "a secret"}
+    count = UNREADABLE.labels("cosmosdb")
+    before = count._value.get()
+    for _ in range(3):
+        found = stored_user(Store.STORE_COSMOSDB, row, moment=moment)
+        assert found.record.user.unreadable == "RECORD_UNREADABLE"
+    assert count._value.get() - before == 3
+    [line] = [record.getMessage() for record in caplog.records if store_id in record.getMessage()]
+    assert "ValueError" in line
+    assert "secret" not in line

@@ -34,8 +34,8 @@ def chosen(asked: Iterable[str], enabled: Iterable[str], authority: str) -> list
     """
     there = list(enabled)
     missing = [
-        FieldViolation(f"databases[{index}]", f"{database_id(name)} is not switched on")
-        for index, name in enumerate(asked)
+        FieldViolation("databases", f"{database_id(name)} is not switched on")
+        for name in asked
         if name not in there
     ]
     if missing:
