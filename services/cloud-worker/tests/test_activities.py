@@ -18,11 +18,9 @@ from nexpo_runtime.worker import activity
 from nexpo_runtime.worker.activity import ActivityContext
 
 
-async def test_a_home_lies_under_the_callers_tenant(
-    homes: Homes, store: S3Store, tenant: str
-) -> None:
+async def test_a_home_lies_under_the_callers_tenant(store: S3Store, tenant: str) -> None:
     with activity.within(ActivityContext(tenant, "operation", 1)):
-        created = await CloudActivities(homes).create_home(
+        created = await CloudActivities(store).create_home(
             CreateHomeRequest(key="key", user_id="user")
         )
 
@@ -39,7 +37,7 @@ async def test_erasing_heartbeats_and_counts_on_from_the_last_heartbeat(
     environment.info = dataclasses.replace(environment.info, heartbeat_details=[40])
     heartbeats: list[object] = []
     environment.on_heartbeat = lambda *details: heartbeats.extend(details)
-    activities = CloudActivities(homes)
+    activities = CloudActivities(store)
 
     async def erase() -> int:
         with activity.within(ActivityContext(tenant, "operation", 2)):

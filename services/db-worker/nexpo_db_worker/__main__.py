@@ -5,11 +5,9 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
-from nexpo.data.v1.data_service import UserStoreActivitiesBase
-from nexpo_db_worker.activities.user_stores import UserStoreActivities
+import nexpo_db_worker
 from nexpo_db_worker.providers import open_providers
 from nexpo_db_worker.purge import purging
-from nexpo_db_worker.reads.users import UserReads
 from nexpo_db_worker.settings import DbSettings
 from nexpo_runtime.service import entrypoint
 from nexpo_runtime.tenant import Signer
@@ -31,11 +29,8 @@ async def main(settings: DbSettings) -> None:
         authority = settings.authority_store
         await run_worker(
             settings,
-            queue=UserStoreActivitiesBase.CONTRACT.queue,
-            services=[
-                UserStoreActivities(providers),
-                UserReads(providers, Signer(settings.service_keys)),
-            ],
+            nexpo_db_worker,
+            offers=[providers, Signer(settings.service_keys)],
             providers=providers.states,
             checks={authority: pings.pop(authority)},
             optional_checks=pings,

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
 from nexpo_runtime.edge.worker_clients import WorkerClients
 from nexpo_runtime.service.health import Health
-from nexpo_runtime.telemetry import logs
-from nexpo_runtime.temporal.connection import TemporalLink
 from nexpo_runtime.worker.invocation import Service
-from nexpo_runtime.worker.polling import QueuePoller
+from nexpo_runtime.worker.polling import linked
 
 from .contract import Contract
 from .operations.backend import OperationsBackend
@@ -22,8 +19,6 @@ from .operations.temporal import TemporalBackend
 from .settings import GatewaySettings
 
 QUEUE = "nexpo-gateway"
-
-_log = logs.get(__name__)
 
 
 @contextlib.asynccontextmanager
@@ -49,7 +44,6 @@ async def running_engine(
         async with _temporal(settings, contract, workflows, services, health) as backend:
             yield backend
         return
-    _log.warning("operations are not durable: ENABLE_TEMPORAL is false, a restart loses them")
     local = LocalBackend(
         workflows,
         LocalAttempts(QUEUE, services, workers),
@@ -69,14 +63,12 @@ async def _temporal(
     services: Sequence[Service],
     health: Health,
 ) -> AsyncIterator[OperationsBackend]:
-    async with TemporalLink(settings) as link:
-        poller = QueuePoller(settings, link, queue=QUEUE, workflows=workflows, services=services)
-        health.add("temporal", link.check)
-        health.add("polling", poller.check)
-        polling = asyncio.create_task(poller.run())
+    link = linked(settings, health, queue=QUEUE, workflows=workflows, services=services)
+    async with link as poller:
+        poller.start()
         try:
             yield TemporalBackend(
-                link,
+                poller.link,
                 queues={
                     name: settings.queue(rpc.rule.start.queue)
                     for name, rpc in contract.by_type.items()
@@ -84,5 +76,4 @@ async def _temporal(
                 results={name: rpc.result for name, rpc in contract.by_type.items() if rpc.result},
             )
         finally:
-            poller.stop()
-            await asyncio.gather(polling, return_exceptions=True)
+            await poller.drain()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nexpo_tools.protoc_gen_nexpo.model import Contract, Method, Place
+from nexpo_tools.protoc_gen_nexpo.model import GATEWAY, Contract, Method, Place
 from nexpo_tools.protoc_gen_nexpo.python_source import call
 
 
@@ -43,6 +43,9 @@ def _services(contract: Contract, queue: str) -> Iterator[tuple[str, ...]]:
         reads = [m for m in service.of_kind("read") if m.rule.worker == queue]
         if reads:
             yield _served(service.full_name, service.place, reads)
+        natives = service.of_kind("native") if queue == GATEWAY else []
+        if natives:
+            yield _served(service.full_name, service.place, natives)
 
 
 def _workflows(contract: Contract, queue: str) -> Iterator[tuple[str, ...]]:

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from nexpo_runtime.telemetry import logs
 
-from ..object_store import ObjectEntry
+from ..object_store import ObjectEntry, ObjectStore
 from ..settings import CloudSettings
 from .s3_errors import code_of, fault_of, fault_of_code
 
@@ -27,7 +27,7 @@ _BUCKET_EXISTS = ("BucketAlreadyExists", "BucketAlreadyOwnedByYou")
 _log = logs.get(__name__)
 
 
-class S3Store:
+class S3Store(ObjectStore):
     """An ObjectStore in one bucket, which is made when it is missing and that is allowed.
 
     Args:
