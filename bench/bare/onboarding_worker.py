@@ -12,8 +12,8 @@ import uvloop
 
 from nexpo_ai_worker.claude.client import open_claude
 from nexpo_ai_worker.settings import AiSettings
-from nexpo_cloud_worker.homes import Homes
-from nexpo_cloud_worker.providers.s3 import open_s3
+from nexpo_cloud_worker.homes.homes import Homes
+from nexpo_cloud_worker.object_stores.s3 import open_s3
 from nexpo_cloud_worker.settings import CloudSettings
 from nexpo_db_worker.providers import open_providers
 from nexpo_db_worker.settings import DbSettings

@@ -32,9 +32,9 @@ from nexpo.notifications.v1.notifications_pb2 import (
     SendWelcomeResponse,
     VerificationKind,
 )
-from nexpo_ai_worker import welcome
 from nexpo_ai_worker.claude.client import Claude
-from nexpo_cloud_worker.homes import Homes
+from nexpo_ai_worker.content import welcome
+from nexpo_cloud_worker.homes.homes import Homes
 from nexpo_db_worker.providers import Providers
 from nexpo_gateway.processes.mail import smtp, wording
 from nexpo_gateway.processes.mail.activities import digest, make_token

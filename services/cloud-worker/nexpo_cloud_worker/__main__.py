@@ -9,8 +9,8 @@ from nexpo_runtime.service import entrypoint
 from nexpo_runtime.service.health import Check
 from nexpo_runtime.worker.process import run_worker
 
-from .homes import Homes
-from .purging import purging
+from .homes.homes import Homes
+from .homes.purging import purging
 from .settings import CloudSettings
 
 
@@ -20,7 +20,7 @@ async def main(settings: CloudSettings) -> None:
         offers: list[object] = []
         checks: dict[str, Check] = {}
         if settings.enable_object_storage:
-            from .providers.s3 import open_s3  # its SDK, for whoever has switched it on
+            from .object_stores.s3 import open_s3  # its SDK, for whoever has switched it on
 
             store = await stack.enter_async_context(open_s3(settings))
             await stack.enter_async_context(purging(Homes(store)))

@@ -10,9 +10,9 @@ from temporalio.testing import ActivityEnvironment
 
 from nexpo.cloud.v1.cloud_pb2 import CreateHomeRequest, EraseHomeRequest, RemoveHomeRequest
 from nexpo.errors.v1.errors_pb2 import Reason
-from nexpo_cloud_worker.activities.homes import CloudActivities
-from nexpo_cloud_worker.homes import Homes, home_prefix
-from nexpo_cloud_worker.providers.s3 import S3Store
+from nexpo_cloud_worker.homes.activities import CloudActivities
+from nexpo_cloud_worker.homes.homes import Homes, home_prefix
+from nexpo_cloud_worker.object_stores.s3 import S3Store
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.worker import activity
 from nexpo_runtime.worker.activity import ActivityContext

@@ -16,8 +16,8 @@ from nexpo_runtime.errors import Fault
 from nexpo_runtime.telemetry import logs
 from nexpo_runtime.worker import activity
 
-from ..homes import Homes
-from ..object_store import ObjectStore
+from ..object_stores.object_store import ObjectStore
+from .homes import Homes
 
 _log = logs.get(__name__)
 

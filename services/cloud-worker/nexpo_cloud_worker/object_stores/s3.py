@@ -13,8 +13,8 @@ from botocore.exceptions import ClientError
 
 from nexpo_runtime.telemetry import logs
 
-from ..object_store import ObjectEntry, ObjectStore
 from ..settings import CloudSettings
+from .object_store import ObjectEntry, ObjectStore
 from .s3_errors import code_of, fault_of, fault_of_code
 
 _CONNECT_SECONDS = 2.0

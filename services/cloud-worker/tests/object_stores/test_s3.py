@@ -12,9 +12,9 @@ import pytest
 from pydantic import SecretStr
 
 from nexpo.errors.v1.errors_pb2 import Reason
-from nexpo_cloud_worker.homes import Homes
-from nexpo_cloud_worker.providers.s3 import open_s3
-from nexpo_cloud_worker.providers.s3_errors import fault_of_code
+from nexpo_cloud_worker.homes.homes import Homes
+from nexpo_cloud_worker.object_stores.s3 import open_s3
+from nexpo_cloud_worker.object_stores.s3_errors import fault_of_code
 from nexpo_cloud_worker.settings import CloudSettings
 from nexpo_dev import servers
 from nexpo_runtime.errors import Fault
