@@ -72,6 +72,7 @@ class Place:
     attempts: dict[str, int] = field(default_factory=dict)
 
 
+WORKFLOWS = discover(nexpo_gateway.processes).workflows
 PLACES: dict[str, Place] = {}
 _KEYLESS = {"DescribeStores": "choose stores", "ReadUser": "read a copy"}
 _UNDOS = ("ReleaseEmail", "RemoveUser", "UnlockUser", "RemoveHome")
@@ -145,7 +146,9 @@ async def workers(environment: WorkflowEnvironment) -> AsyncIterator[None]:
         Worker(
             environment.client,
             task_queue=queue,
-            workflows=discover(nexpo_gateway.processes) if queue == "nexpo-gateway" else [],
+            workflows=discover(nexpo_gateway.processes).workflows
+            if queue == "nexpo-gateway"
+            else [],
             activities=activities_of([modelled(base)]),
             workflow_runner=UnsandboxedWorkflowRunner(),
             interceptors=[ActivityInterceptor(signer)],
