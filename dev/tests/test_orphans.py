@@ -14,6 +14,8 @@ import pytest
 
 from nexpo_dev.servers.postgresql import NOBODY, reachable
 
+pytestmark = pytest.mark.verify
+
 PROGRAM = """
 import asyncio, sys
 from contextlib import AsyncExitStack

@@ -65,6 +65,7 @@ def command_line(tmp_path: Path) -> Iterator[CommandLine]:
     line.run("down")
 
 
+@pytest.mark.verify
 @pytest.mark.timeout(400)
 def test_up_keeps_everything_until_down_leaves_nothing(command_line: CommandLine) -> None:
     up = command_line.run("up")
@@ -123,6 +124,7 @@ def test_up_keeps_everything_until_down_leaves_nothing(command_line: CommandLine
     assert not [origin for origin in origins if str(command_line.folder) in origin]
 
 
+@pytest.mark.verify
 def test_up_says_what_failed_with_the_end_of_its_log(command_line: CommandLine) -> None:
     (command_line.folder / "mailbox").mkdir(parents=True)
     (command_line.folder / "mailbox" / "mails").touch()  # where its folder should be

@@ -28,7 +28,7 @@ from nexpo_dev import ports
 from nexpo_dev.pytest_plugin import PostgresAddress, TemporalAddress
 from nexpo_dev.servers.process import Process, last_lines
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.verify]
 
 ROOT = Path(__file__).parents[2]
 OWN = ("shared/contracts", "shared/runtime")

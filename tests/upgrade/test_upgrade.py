@@ -31,7 +31,11 @@ from nexpo_dev.stack import SERVICES, Stack
 
 from . import base
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(400)]
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(400),
+    pytest.mark.verify,
+]
 
 T = TypeVar("T")
 PATIENCE = 120.0

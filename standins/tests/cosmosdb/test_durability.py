@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 from azure.core.exceptions import AzureError
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import ContainerProxy, CosmosClient
@@ -23,6 +24,7 @@ async def _users(client: CosmosClient) -> ContainerProxy:
     )
 
 
+@pytest.mark.verify
 async def test_every_acknowledged_write_outlives_three_kills(tmp_path: Path) -> None:
     server = servers.cosmosdb(tmp_path)
     kept: set[str] = set()

@@ -194,6 +194,7 @@ async def test_an_application_lock_lets_one_in_at_a_time(another: Callable[..., 
     assert await waiting in (0, 1)
 
 
+@pytest.mark.verify
 async def test_a_killed_stand_in_loses_nothing_that_it_acknowledged(
     own: SqlServer, connect: Callable[..., Any]
 ) -> None:
@@ -223,6 +224,7 @@ async def test_a_killed_stand_in_loses_nothing_that_it_acknowledged(
     assert len(found) - len(acknowledged) in (0, 1)
 
 
+@pytest.mark.verify
 async def test_a_killed_stand_in_leaves_nothing_running(
     own: SqlServer, connect: Callable[..., Any]
 ) -> None:
@@ -247,6 +249,7 @@ async def test_a_killed_stand_in_leaves_nothing_running(
     await asyncio.gather(postgres.close(), holder.close())
 
 
+@pytest.mark.verify
 async def test_a_lost_postgresql_is_a_broken_connection(
     own: SqlServer, connect: Callable[..., Any]
 ) -> None:
@@ -269,6 +272,7 @@ async def test_a_lost_postgresql_is_a_broken_connection(
     assert connect(own.url).cursor().execute_scalar("SELECT 1") == 1
 
 
+@pytest.mark.verify
 async def test_it_ends_on_sigterm_while_clients_are_connected(
     own: SqlServer, connect: Callable[..., Any]
 ) -> None:
