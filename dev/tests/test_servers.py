@@ -186,7 +186,7 @@ async def test_a_server_that_cannot_start_shows_the_end_of_its_log(folder: Path)
     server = servers.mailbox(folder)
     (folder / "mails").touch()  # where its folder should be
     with pytest.raises(servers.StartError, match="FileExistsError"):
-        await server.start(within=20)
+        await server.start(within=90)
     assert not server.running
 
 

@@ -1,6 +1,5 @@
 """The stack as a whole: from the command line, and as the tests and the demo use it."""
 
-import asyncio
 import os
 import signal
 import socket
@@ -18,6 +17,7 @@ from nexpo_dev.servers.postgresql import PREFIX, VAR_TMP
 from nexpo_dev.service import Service
 from nexpo_dev.stack import Stack
 from nexpo_dev.supervisor import Status
+from nexpo_dev.waiting import eventually
 
 WORKSPACE = Path(__file__).parents[2]
 DB_WORKER = ("temporal", "postgres", "db-worker")
@@ -235,6 +235,7 @@ def test_the_callers_own_variables_do_not_reach_a_service(
 
 
 async def _until(service: Service, status: str) -> None:
-    async with asyncio.timeout(30):
-        while await service.status() != status:  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
+    async def reached() -> bool:
+        return await service.status() == status
+
+    await eventually(reached)

@@ -21,9 +21,7 @@ def sample(waves: Sequence[Wave]) -> list[Wave]:
         best = max(every, key=lambda case: len(aspects(*case) & missing))
         chosen.add(best)
         missing -= aspects(*best)
-    return [
-        wave.at([place for place in wave.places if (wave, place) in chosen]) for wave in waves
-    ]
+    return [wave.at([place for place in wave.places if (wave, place) in chosen]) for wave in waves]
 
 
 def aspects(wave: Wave, place: Place) -> set[tuple[str, ...]]:

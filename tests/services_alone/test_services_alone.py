@@ -198,7 +198,7 @@ class Alone:
 
     async def says(self, text: str) -> None:
         """Waits until it has."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while text not in self.log.read_text():  # noqa: ASYNC110  # another process's file
                 await asyncio.sleep(0.05)
 

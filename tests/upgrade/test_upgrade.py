@@ -106,7 +106,7 @@ class Town:
                 await asyncio.sleep(0.1)
 
     async def _read_mails(self) -> None:
-        async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=90) as http:
             mails = (await http.get(f"{self.stack.servers.mailbox.url}/mails")).json()
         for mail in mails:
             if found := re.search(r"[?&]token=([^&\s]+)", mail["text"]):
