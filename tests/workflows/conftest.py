@@ -171,7 +171,7 @@ class Onboarding:
 
     async def mail(self, kind: str = "FIRST") -> Mail:
         """The latest mail of the kind, once it has arrived."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while True:
                 mails = [mail for mail in self.place.world.mails if mail.kind.endswith(kind)]
                 if mails:
@@ -223,7 +223,7 @@ class Onboarding:
 
     async def until(self, condition: Callable[[Progress], bool]) -> Progress:
         """The first progress for which the condition holds."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while True:
                 progress = await self.progress()
                 if condition(progress):

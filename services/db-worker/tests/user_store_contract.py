@@ -623,8 +623,8 @@ class DistanceContract:
 
 
 async def recovered(store: UserStore, tenant: str, record: UserRecord) -> None:
-    """Waits until the store answers again, by itself, within 15 seconds."""
-    deadline = time.monotonic() + 15
+    """Waits until the store answers again, by itself, within 90 seconds."""
+    deadline = time.monotonic() + 90
     while (reason := await reason_of(store.get(tenant, record.user.user_id))) and (
         time.monotonic() < deadline
     ):

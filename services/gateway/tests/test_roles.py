@@ -88,17 +88,21 @@ async def _imported(role: str, temporal: str, keys_file: Path, folder: Path) -> 
     finally:
         process.terminate()
         await asyncio.to_thread(process.wait, 30)
-    return set(_IMPORTED.findall(log.read_text()))
+    return set(_IMPORTED.findall(await asyncio.to_thread(log.read_text)))
 
 
 async def _ready(process: subprocess.Popen[bytes], port: int, log: Path) -> bool:
-    assert process.poll() is None, log.read_text()[-2000:]
+    assert process.poll() is None, _end_of(log)
     async with httpx.AsyncClient(trust_env=False) as http:
         try:
             answer = await http.get(f"http://127.0.0.1:{port}/ready")
         except httpx.TransportError:
             return False
     return answer.status_code == httpx.codes.OK
+
+
+def _end_of(log: Path) -> str:
+    return log.read_text()[-2000:]
 
 
 @pytest.mark.parametrize(
