@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from asyncio.subprocess import Process
 from pathlib import Path
 from typing import Any
 
@@ -77,22 +78,21 @@ async def _imported(role: str, temporal: str, keys_file: Path, folder: Path) -> 
     }
     log = folder / f"{role}.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-X", "importtime", "-m", "nexpo_gateway"],
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=output,
+        command = (sys.executable, "-X", "importtime", "-m", "nexpo_gateway")
+        process = await asyncio.create_subprocess_exec(
+            *command, env=environment, stdout=subprocess.DEVNULL, stderr=output
         )
     try:
         await eventually(lambda: _ready(process, port, log), within=60)
     finally:
         process.terminate()
-        await asyncio.to_thread(process.wait, 30)
+        async with asyncio.timeout(30):
+            await process.wait()
     return set(_IMPORTED.findall(await asyncio.to_thread(log.read_text)))
 
 
-async def _ready(process: subprocess.Popen[bytes], port: int, log: Path) -> bool:
-    assert process.poll() is None, _end_of(log)
+async def _ready(process: Process, port: int, log: Path) -> bool:
+    assert process.returncode is None, _end_of(log)
     async with httpx.AsyncClient(trust_env=False) as http:
         try:
             answer = await http.get(f"http://127.0.0.1:{port}/ready")
