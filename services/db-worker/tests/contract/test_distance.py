@@ -7,9 +7,9 @@ import time
 from collections.abc import Awaitable
 
 from calls import PATIENCE_S, new_key, reason_of, recovered
+from distant import Distant
 from samples import SAMPLES, new_sample
 
-from distant import Distant
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_runtime.errors import Fault
 

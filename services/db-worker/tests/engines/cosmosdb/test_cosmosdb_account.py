@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -11,12 +12,11 @@ from pathlib import Path
 import pytest
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
-from calls import PATIENCE_S, new_key, reason_of
+from calls import PATIENCE_S, new_key, reason_of, recovered
 from cosmos_faults import Place, fault
 from user_records import live, new_record
 
-from nexpo_db_worker.databases import Database, open_database
-from nexpo_db_worker.engines.engine import DatabaseEntry
+from nexpo_db_worker.databases import open_database
 from nexpo_db_worker.users.table import USERS
 from nexpo_db_worker.users.users import Users
 from nexpo_dev import servers
@@ -27,15 +27,13 @@ async def test_workers_that_start_at_once_make_the_containers_once(
 ) -> None:
     place = empty_place
     async with AsyncExitStack() as stack:
-        stores = [
-            await stack.enter_async_context(open_database(place.entry))
-            for _ in range(6)
-        ]
-        await asyncio.gather(*(store.ping() for store in stores))
+        opened = [await stack.enter_async_context(open_database(place.entry)) for _ in range(6)]
+        await asyncio.gather(*(database.ping() for database in opened))
         ledger = admin.get_database_client(place.database).get_container_client("migrations")
-        assert [item["id"] async for item in ledger.read_all_items()] == ["0001_users"]
-        await stores[0].create("t", new_key(), new_record("one@example.com"))
-        second = stores[1].create("t", new_key(), new_record("one@example.com"))
+        assert [item["id"] async for item in ledger.read_all_items()] == ["0001_users.json"]
+        one, other = map(Users.over, opened[:2])
+        await one.create("t", new_key(), new_record("one@example.com"))
+        second = other.create("t", new_key(), new_record("one@example.com"))
         assert await reason_of(second) == "EMAIL_TAKEN"
 
 
@@ -45,42 +43,30 @@ async def test_a_container_without_the_unique_keys_is_refused(
     place = empty_place
     database = await admin.create_database(place.database)
     await database.create_container("users", PartitionKey("/tenant"))
-    async with open_database(place.entry) as store:
-        assert await reason_of(store.ping()) == "STORE_REFUSED"
-        create = store.create("t", new_key(), new_record())
+    async with open_database(place.entry) as opened:
+        assert await reason_of(opened.ping()) == "STORE_REFUSED"
+        create = Users.over(opened).create("t", new_key(), new_record())
         assert await reason_of(create) == "STORE_REFUSED"
 
 
 @pytest.mark.parametrize("key", ["d3Jvbmcga2V5", "not base64!"])
 async def test_a_wrong_key_is_denied(cosmos_place: Place, key: str) -> None:
-    async with open_database(dataclasses.replace(cosmos_place, key=key).entry) as store:
-        assert await reason_of(store.ping()) == "STORE_DENIED"
-        assert await reason_of(store.page("t", None, 1)) == "STORE_DENIED"
-
-
-async def test_a_user_id_that_another_key_wrote_is_refused(
-    cosmos_place: Place, tenant: str
-) -> None:
-    place = cosmos_place
-    async with open_database(place.entry) as store:
-        record, other = new_record(), new_record()
-        other.user.user_id = record.user.user_id
-        created = await store.create(tenant, new_key(), record)
-        assert await reason_of(store.create(tenant, new_key(), other)) == "STORE_REFUSED"
-        assert await live(store, tenant) == [created]
+    async with open_database(dataclasses.replace(cosmos_place, key=key).entry) as opened:
+        assert await reason_of(opened.ping()) == "STORE_DENIED"
+        assert await reason_of(Users.over(opened).page("t", None, 1)) == "STORE_DENIED"
 
 
 async def test_a_users_own_id_is_its_items_and_a_tombstone_has_no_more_than_it_needs(
     cosmos_place: Place, tenant: str, admin: CosmosClient
 ) -> None:
     place = cosmos_place
-    users = admin.get_database_client(place.database).get_container_client("users")
-    async with open_database(place.entry) as store:
-        key = new_key()
-        created = await store.create(tenant, key, new_record())
-        assert (await users.read_item(created.id, partition_key=tenant))["tenant"] == tenant
-        await store.remove(tenant, key)
-        left = await users.read_item(created.id, partition_key=tenant)
+    items = admin.get_database_client(place.database).get_container_client("users")
+    async with open_database(place.entry) as opened:
+        users, key = Users.over(opened), new_key()
+        created = await users.create(tenant, key, new_record())
+        assert (await items.read_item(created.id, partition_key=tenant))["tenant"] == tenant
+        await users.remove(tenant, key)
+        left = await items.read_item(created.id, partition_key=tenant)
         own = {name for name in left if not name.startswith("_")}
         assert own == {"id", "tenant", "user_id", "email", "removed_time"}
         assert {left["user_id"], left["email"]} == {f"removed {created.id}"}
@@ -90,27 +76,28 @@ async def test_a_purge_of_many_goes_in_batches_and_spares_what_was_undone_again(
     empty_place: Place,
 ) -> None:
     place = empty_place
-    async with open_database(place.entry) as store:
+    async with open_database(place.entry) as opened:
+        fences = opened.fences(USERS)
         keys = [new_key() for _ in range(230)]
         for start in range(0, len(keys), 23):
             tenants = [f"t{number % 3}" for number in range(23)]
             pairs = zip(tenants, keys[start : start + 23], strict=True)
-            await asyncio.gather(*(store.remove(tenant, key) for tenant, key in pairs))
+            await asyncio.gather(*(fences.remove(tenant, key) for tenant, key in pairs))
         before = datetime.now(UTC) + timedelta(minutes=1)
-        counts = [await store.purge(before) for _ in range(3)]
+        counts = [await fences.purge(before) for _ in range(3)]
         assert counts == [200, 30, 0]
 
 
 async def test_an_account_that_is_away_at_first_is_met_when_it_comes(tmp_path: Path) -> None:
     server = servers.cosmosdb(tmp_path)
-    async with open_database(Place(server.url, server.key, "nexpo").entry) as store:
+    async with open_database(Place(server.url, server.key, "nexpo").entry) as opened:
         began = time.monotonic()
-        reasons = await asyncio.gather(*(reason_of(store.ping()) for _ in range(3)))
+        reasons = await asyncio.gather(*(reason_of(opened.ping()) for _ in range(3)))
         assert reasons == ["STORE_UNAVAILABLE"] * 3
         assert time.monotonic() - began < PATIENCE_S
         async with server:
-            await _answers(store)
-            await store.create("t", new_key(), new_record())
+            await recovered(opened.ping)
+            await Users.over(opened).create("t", new_key(), new_record())
 
 
 async def test_an_account_that_hangs_at_first_is_given_up_in_time(
@@ -118,18 +105,22 @@ async def test_an_account_that_hangs_at_first_is_given_up_in_time(
 ) -> None:
     async with servers.cosmosdb(tmp_path) as server:
         place = Place(server.url, server.key, "nexpo")
-        async with open_database(Place(server.url, server.key, "nexpo").entry) as store:
+        async with open_database(place.entry) as opened:
             async with fault(place, operation="account", action="hold"):
                 began = time.monotonic()
-                assert await reason_of(store.ping()) == "STORE_UNAVAILABLE"
+                assert await reason_of(opened.ping()) == "STORE_UNAVAILABLE"
                 assert time.monotonic() - began < PATIENCE_S
-            await _answers(store)
+            await recovered(opened.ping)
 
 
 async def test_what_was_acknowledged_outlives_a_kill_in_the_midst_of_writes(
     tmp_path: Path,
 ) -> None:
-    async with servers.cosmosdb(tmp_path) as server, open_database(Place(server.url, server.key, "nexpo").entry) as store:
+    async with (
+        servers.cosmosdb(tmp_path) as server,
+        open_database(Place(server.url, server.key, "nexpo").entry) as opened,
+    ):
+        users = Users.over(opened)
         kept: dict[str, str] = {}
         fenced: list[str] = []
         busy = asyncio.Event()
@@ -137,10 +128,10 @@ async def test_what_was_acknowledged_outlives_a_kill_in_the_midst_of_writes(
         async def write() -> None:
             while True:
                 key, record, undone = new_key(), new_record(), new_key()
-                if await reason_of(store.create("t", key, record)):
+                if await reason_of(users.create("t", key, record)):
                     return
                 kept[key] = record.user.user_id
-                if await reason_of(store.remove("t", undone)):
+                if await reason_of(users.remove("t", undone)):
                     return
                 fenced.append(undone)
                 if len(kept) >= 40:
@@ -151,18 +142,9 @@ async def test_what_was_acknowledged_outlives_a_kill_in_the_midst_of_writes(
         await server.kill()
         await asyncio.gather(*writers)
         await server.start()
-        await _answers(store)
-        found = {user.record.user.user_id for user in await live(store, "t")}
+        await recovered(opened.ping)
+        found = {user.record.user.user_id for user in await live(users, "t")}
         assert set(kept.values()) <= found
         assert len(found) <= len(kept) + len(writers), "only what was in flight may be there too"
         for key in fenced:
-            assert await reason_of(store.create("t", key, new_record())) == "FENCED"
-
-
-async def _answers(store: UserStore) -> None:
-    """Waits until the store answers, at most 15 seconds."""
-    deadline = time.monotonic() + 15
-    while reason := await reason_of(store.ping()):
-        assert reason == "STORE_UNAVAILABLE"
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.1)
+            assert await reason_of(users.create("t", key, new_record())) == "FENCED"

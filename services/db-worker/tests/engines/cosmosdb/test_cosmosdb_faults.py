@@ -19,25 +19,24 @@ from nexpo_db_worker.databases import open_database
 from nexpo_db_worker.users.users import Users
 from nexpo_runtime.errors import Fault
 
-CALLS: dict[str, Callable[[UserStore, str], Awaitable[object]]] = {
-    "create": lambda store, tenant: store.create(tenant, new_key(), new_record()),
-    "remove": lambda store, tenant: store.remove(tenant, new_key()),
-    "get": lambda store, tenant: store.get(tenant, "nobody"),
-    "page": lambda store, tenant: store.page(tenant, None, 10),
-    "claim": lambda store, tenant: store.claim(tenant, new_key(), "user:1"),
-    "release": lambda store, tenant: store.release(tenant, new_key()),
-    "forget": lambda store, tenant: store.forget(tenant, "user:1"),
-    "erase": lambda store, tenant: store.erase(tenant, "nobody"),
+CALLS: dict[str, Callable[[Users, str], Awaitable[object]]] = {
+    "create": lambda users, tenant: users.create(tenant, new_key(), new_record()),
+    "remove": lambda users, tenant: users.remove(tenant, new_key()),
+    "get": lambda users, tenant: users.get(tenant, "nobody"),
+    "page": lambda users, tenant: users.page(tenant, None, 10),
+    "claim": lambda users, tenant: users.claims.claim(tenant, new_key(), "user:1"),
+    "release": lambda users, tenant: users.claims.release(tenant, new_key()),
+    "forget": lambda users, tenant: users.claims.forget(tenant, "user:1"),
+    "erase": lambda users, tenant: users.erase(tenant, "nobody"),
 }
 
 
 @pytest.fixture
-async def store(cosmos_place: Place, request: pytest.FixtureRequest) -> AsyncIterator[UserStore]:
+async def users(cosmos_place: Place, request: pytest.FixtureRequest) -> AsyncIterator[Users]:
     request.getfixturevalue("only_stand_in")
-    place = cosmos_place
-    async with open_database(place.entry) as store:
-        await store.ping()
-        yield store
+    async with open_database(cosmos_place.entry) as database:
+        await database.ping()
+        yield Users.over(database)
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -59,7 +58,7 @@ async def store(cosmos_place: Place, request: pytest.FixtureRequest) -> AsyncIte
     ],
 )
 async def test_each_refusal_has_its_reason_and_is_not_retried_by_the_sdk(
-    store: UserStore,
+    users: Users,
     tenant: str,
     cosmos_place: Place,
     call: str,
@@ -71,7 +70,7 @@ async def test_each_refusal_has_its_reason_and_is_not_retried_by_the_sdk(
         cosmos_place, contains=tenant, status=status, substatus=substatus, retry_after_ms=1500
     ) as one:
         with pytest.raises(Fault) as caught:
-            await CALLS[call](store, tenant)
+            await CALLS[call](users, tenant)
         assert await one.struck() == 1
     assert caught.value.name == reason
     assert "told to fail" not in str(caught.value), "the service's text leaks"
@@ -81,85 +80,85 @@ async def test_each_refusal_has_its_reason_and_is_not_retried_by_the_sdk(
 
 @pytest.mark.parametrize("action", ["drop", "hold"])
 async def test_a_creation_whose_answer_is_lost_is_found_by_the_retry(
-    store: UserStore, tenant: str, cosmos_place: Place, action: str
+    users: Users, tenant: str, cosmos_place: Place, action: str
 ) -> None:
     key, record = new_key(), new_record()
     began = time.monotonic()
     async with fault(
         cosmos_place, contains=tenant, operation="create", action=action, moment="after", times=1
     ):
-        assert await reason_of(store.create(tenant, key, record)) == "STORE_UNAVAILABLE"
+        assert await reason_of(users.create(tenant, key, record)) == "STORE_UNAVAILABLE"
         assert time.monotonic() - began < PATIENCE_S
-        assert [found.record for found in await live(store, tenant)] == [record]
-        assert (await store.create(tenant, key, record)).record == record
-    assert len(await live(store, tenant)) == 1
+        assert [found.record for found in await live(users, tenant)] == [record]
+        assert (await users.create(tenant, key, record)).record == record
+    assert len(await live(users, tenant)) == 1
 
 
 async def test_a_creation_that_lands_after_its_undo_leaves_nothing(
-    store: UserStore, tenant: str, cosmos_place: Place
+    users: Users, tenant: str, cosmos_place: Place
 ) -> None:
     key, record = new_key(), new_record()
     async with fault(cosmos_place, contains=tenant, operation="create", action="hold") as one:
-        assert await reason_of(store.create(tenant, key, record)) == "STORE_UNAVAILABLE"
-        await store.remove(tenant, key)
+        assert await reason_of(users.create(tenant, key, record)) == "STORE_UNAVAILABLE"
+        await users.remove(tenant, key)
         await one.remove()  # now it lands
-        await store.ping()
-        assert await live(store, tenant) == []
-    assert await reason_of(store.create(tenant, key, record)) == "FENCED"
+        await live(users, tenant)
+        assert await live(users, tenant) == []
+    assert await reason_of(users.create(tenant, key, record)) == "FENCED"
 
 
 async def test_a_claim_that_lands_after_its_release_holds_nothing(
-    store: UserStore, tenant: str, cosmos_place: Place
+    users: Users, tenant: str, cosmos_place: Place
 ) -> None:
     mine = new_key()
     async with fault(cosmos_place, contains=tenant, operation="create", action="hold") as one:
-        assert await reason_of(store.claim(tenant, mine, "user:1")) == "STORE_UNAVAILABLE"
-        await store.release(tenant, mine)
+        assert await reason_of(users.claims.claim(tenant, mine, "user:1")) == "STORE_UNAVAILABLE"
+        await users.claims.release(tenant, mine)
         await one.remove()
-        await store.ping()
-    assert await store.claim(tenant, new_key(), "user:1")
+        await live(users, tenant)
+    assert await users.claims.claim(tenant, new_key(), "user:1")
 
 
 async def test_a_replacement_whose_answer_is_lost_may_be_repeated(
-    store: UserStore, tenant: str, cosmos_place: Place
+    users: Users, tenant: str, cosmos_place: Place
 ) -> None:
     record = new_record()
-    await store.create(tenant, new_key(), record)
+    await users.create(tenant, new_key(), record)
     after = changed(record.user, "Ada King")
     # aiohttp sends a PUT once more when a connection that it kept is cut, so each is cut.
     async with fault(
         cosmos_place, contains=tenant, operation="replace", action="drop", moment="after"
     ):
-        call = store.replace(tenant, after, [record.user.etag])
+        call = users.replace(tenant, after, [record.user.etag])
         assert await reason_of(call) == "STORE_UNAVAILABLE"
-    await store.replace(tenant, after, [record.user.etag])
-    assert (await store.get(tenant, after.user_id)).record.user == after
+    await users.replace(tenant, after, [record.user.etag])
+    assert (await users.get(tenant, after.user_id)).record.user == after
 
 
 async def test_a_replacement_that_lands_late_does_not_undo_a_later_one(
-    store: UserStore, tenant: str, cosmos_place: Place
+    users: Users, tenant: str, cosmos_place: Place
 ) -> None:
     record = new_record()
-    await store.create(tenant, new_key(), record)
+    await users.create(tenant, new_key(), record)
     slow, quick = changed(record.user, "Slow"), changed(record.user, "Quick")
     async with fault(
         cosmos_place, contains='"Slow"', operation="replace", action="hold", collection="users"
     ) as one:
-        call = asyncio.create_task(reason_of(store.replace(tenant, slow, [record.user.etag])))
+        call = asyncio.create_task(reason_of(users.replace(tenant, slow, [record.user.etag])))
         await one.has_struck()
-        await store.replace(tenant, quick, [record.user.etag])
+        await users.replace(tenant, quick, [record.user.etag])
         await one.remove()
         assert await call == "ETAG_MISMATCH"
-    assert (await store.get(tenant, quick.user_id)).record.user == quick
+    assert (await users.get(tenant, quick.user_id)).record.user == quick
 
 
 async def test_calls_go_on_when_the_fault_is_over(
-    store: UserStore, tenant: str, cosmos_place: Place
+    users: Users, tenant: str, cosmos_place: Place
 ) -> None:
     record = new_record()
     async with fault(cosmos_place, contains=tenant, status=503, times=3):
-        calls = [CALLS[name](store, tenant) for name in ("create", "get", "page")]
+        calls = [CALLS[name](users, tenant) for name in ("create", "get", "page")]
         reasons = [await reason_of(call) for call in calls]
         assert reasons == ["STORE_UNAVAILABLE"] * 3
-        created = await store.create(tenant, new_key(), record)
-    assert await live(store, tenant) == [created]
+        created = await users.create(tenant, new_key(), record)
+    assert await live(users, tenant) == [created]

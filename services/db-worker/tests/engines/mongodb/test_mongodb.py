@@ -100,9 +100,7 @@ async def test_nothing_is_looked_for_by_reading_the_whole_collection(mongodb_url
     origin = Origin("mongodb", "MongoDB")
     own_client = Client(client, documents.name, origin, migrations_of("mongodb"))
     claims = Claims(MongoFences(own_client, CLAIMS))
-    users = Users(
-        origin, MongoFences(own_client, USERS), MongoRecords(own_client, USERS), claims
-    )
+    users = Users(origin, MongoFences(own_client, USERS), MongoRecords(own_client, USERS), claims)
     tenant, key, record = "t-" + uuid.uuid4().hex, new_key(), new_record()
     await users.create(tenant, key, record)
     await users.create(tenant, key, record)

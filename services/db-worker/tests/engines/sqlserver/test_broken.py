@@ -8,20 +8,45 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 import asyncpg
 import pytest
-from user_store_contract import live, new_key, new_record, outcomes, reason_of
+from calls import new_key, outcomes, reason_of
+from user_records import live, new_record
 
-from nexpo_db_worker.providers.sqlserver import open_sqlserver
+from nexpo_db_worker.capabilities.origin import Origin
+from nexpo_db_worker.claims import Claims
+from nexpo_db_worker.databases import Database, open_database
+from nexpo_db_worker.engines.engine import DatabaseEntry
+from nexpo_db_worker.engines.migrations import migrations_of
+from nexpo_db_worker.engines.sqlserver.fences import SqlServerFences
+from nexpo_db_worker.engines.sqlserver.pool import Pool
+from nexpo_db_worker.engines.sqlserver.records import SqlServerRecords
+from nexpo_db_worker.engines.sqlserver.target import Target
+from nexpo_db_worker.users.table import CLAIMS, USERS
+from nexpo_db_worker.users.users import Users
 from nexpo_dev import ports
 from nexpo_dev.servers.stand_ins import SqlServer
 from nexpo_runtime.errors import Fault
 
 PATIENCE_S = 10.0  # what an attempt of an activity may take
 SECRETS = ("hunter2", "ada@example.com")
+
+
+def opened(url: str) -> AbstractAsyncContextManager[Database]:
+    return open_database(DatabaseEntry("sqlserver", "sqlserver", {"url": url}))
+
+
+@asynccontextmanager
+async def users_in(url: str, size: int = 8) -> AsyncIterator[Users]:
+    """Users over a pool of so many connections."""
+    origin, steps = Origin("sqlserver", "SQL Server"), migrations_of("sqlserver")
+    async with Pool.open(Target.parse(url), origin, steps, size) as pool:
+        await pool.ping()
+        claims = Claims(SqlServerFences(pool, CLAIMS))
+        yield Users(origin, SqlServerFences(pool, USERS), SqlServerRecords(pool, USERS), claims)
 
 
 @asynccontextmanager
@@ -51,12 +76,12 @@ async def blocked(postgres: asyncpg.Connection, count: int) -> None:
 
 async def test_workers_that_start_at_once_migrate_an_empty_database_once(own: SqlServer) -> None:
     async with AsyncExitStack() as stack:
-        stores = [await stack.enter_async_context(open_sqlserver(own.url)) for _ in range(6)]
-        await asyncio.gather(*(store.ping() for store in stores))
+        databases = [await stack.enter_async_context(opened(own.url)) for _ in range(6)]
+        await asyncio.gather(*(database.ping() for database in databases))
         async with behind(own) as postgres:
             rows = await postgres.fetch("SELECT name FROM dbo.nexpo_migrations")
             assert [row["name"] for row in rows] == ["0001_users.sql"]
-    async with open_sqlserver(own.url) as again:
+    async with users_in(own.url) as again:
         await again.create("t", new_key(), new_record())
 
 
@@ -81,7 +106,7 @@ async def test_workers_that_start_at_once_migrate_an_empty_database_once(own: Sq
 )
 async def test_a_malformed_address_is_told_at_once_and_not_repeated(url: str) -> None:
     with pytest.raises(ValueError, match="mssql://user:password@host") as caught:
-        async with open_sqlserver(url):
+        async with opened(url):
             pass
     assert "hunter2" not in str(caught.value)
 
@@ -91,10 +116,10 @@ async def test_a_wrong_password_and_a_wrong_database_are_denied(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     for url in (own.url.replace(own.password, "hunter2"), own.url.replace("/nexpo?", "/other?")):
-        async with open_sqlserver(url) as store:
+        async with opened(url) as database:
             began = time.monotonic()
             with pytest.raises(Fault, match="STORE_DENIED") as caught:
-                await store.ping()
+                await database.ping()
             assert time.monotonic() - began < 2
             assert "Login failed" not in str(caught.value)
     assert "hunter2" not in caplog.text
@@ -102,18 +127,18 @@ async def test_a_wrong_password_and_a_wrong_database_are_denied(
 
 async def test_a_server_that_is_away_at_the_start_is_met_when_it_comes(own: SqlServer) -> None:
     await own.kill()
-    async with open_sqlserver(own.url) as store:
+    async with opened(own.url) as database:
         began = time.monotonic()
-        assert await reason_of(store.ping()) == "STORE_UNAVAILABLE"
+        assert await reason_of(database.ping()) == "STORE_UNAVAILABLE"
         assert time.monotonic() - began < 2, "a refused connection is known at once"
         await own.start()
-        created = await store.create("t", new_key(), new_record())
-        assert await live(store, "t") == [created]
+        users = Users.over(database)
+        created = await users.create("t", new_key(), new_record())
+        assert await live(users, "t") == [created]
 
 
 async def test_what_the_server_refuses_becomes_a_reason_without_its_text(own: SqlServer) -> None:
-    async with open_sqlserver(own.url) as store, behind(own) as postgres:
-        await store.ping()
+    async with users_in(own.url) as users, behind(own) as postgres:
         for raised, reason, delay in (
             ("RAISE EXCEPTION 'hunter2 %', NEW.email", "STORE_REFUSED", None),
             (
@@ -138,72 +163,70 @@ async def test_what_the_server_refuses_becomes_a_reason_without_its_text(own: Sq
             """)
             key = new_key()
             with pytest.raises(Fault) as caught:
-                await store.create("t", key, new_record("ada@example.com"))
+                await users.create("t", key, new_record("ada@example.com"))
             fault = caught.value
             assert (fault.name, fault.retry_after) == (reason, delay)
             assert not any(secret in str(fault.to_status()) for secret in SECRETS)
-            await store.remove("t", key)
-        assert await live(store, "t") == []
+            await users.remove("t", key)
+        assert await live(users, "t") == []
 
 
 async def test_values_that_do_not_fit_are_refused_and_leave_nothing(own: SqlServer) -> None:
-    async with open_sqlserver(own.url) as store:
+    async with users_in(own.url) as users:
         record = new_record()
-        assert await reason_of(store.create("t", "k" * 701, record)) == "STORE_REFUSED"
-        assert await reason_of(store.create("t" * 129, new_key(), record)) == "STORE_REFUSED"
-        assert await reason_of(store.claim("t", new_key(), "r" * 9000)) == "STORE_REFUSED"
-        assert await live(store, "t") == []
-        await store.create("t", "k" * 700, record)
-        assert await reason_of(store.get("t", "u" * 9000)) == "USER_NOT_FOUND"
+        assert await reason_of(users.create("t", "k" * 701, record)) == "STORE_REFUSED"
+        assert await reason_of(users.create("t" * 129, new_key(), record)) == "STORE_REFUSED"
+        assert await reason_of(users.claims.claim("t", new_key(), "r" * 9000)) == "STORE_REFUSED"
+        assert await live(users, "t") == []
+        await users.create("t", "k" * 700, record)
+        assert await reason_of(users.get("t", "u" * 9000)) == "USER_NOT_FOUND"
 
 
 async def test_a_cancelled_call_hands_its_busy_connection_to_nobody(own: SqlServer) -> None:
-    async with open_sqlserver(own.url, size=2) as store, behind(own) as postgres:
+    async with users_in(own.url, size=2) as users, behind(own) as postgres:
         key, other = new_key(), new_record()
-        await store.create("t", key, new_record())
-        await store.create("t", new_key(), other)
+        await users.create("t", key, new_record())
+        await users.create("t", new_key(), other)
         async with behind(own) as holder:
             transaction = holder.transaction()
             await transaction.start()
             await holder.execute(
                 "SELECT 1 FROM dbo.nexpo_users WHERE effect_key = $1 FOR UPDATE", key
             )
-            call = asyncio.create_task(store.remove("t", key))
+            call = asyncio.create_task(users.remove("t", key))
             await blocked(postgres, 1)
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await call
-            found = await asyncio.gather(*(store.get("t", other.user.user_id) for _ in range(10)))
+            found = await asyncio.gather(*(users.get("t", other.user.user_id) for _ in range(10)))
             assert {each.record.user.user_id for each in found} == {other.user.user_id}
             assert await sessions(postgres) <= 2
             await transaction.rollback()
-        assert await reason_of(store.remove("t", key)) == ""
-        assert len(await live(store, "t")) == 1
+        assert await reason_of(users.remove("t", key)) == ""
+        assert len(await live(users, "t")) == 1
         assert await sessions(postgres) <= 2
 
 
 async def test_a_lock_that_stays_is_unavailable_in_time_and_the_pool_stays_small(
     own: SqlServer,
 ) -> None:
-    async with open_sqlserver(own.url, size=3) as store, behind(own) as postgres:
-        await store.ping()
+    async with users_in(own.url, size=3) as users, behind(own) as postgres:
         transaction = postgres.transaction()
         await transaction.start()
         await postgres.execute("LOCK TABLE dbo.nexpo_users IN ACCESS EXCLUSIVE MODE")
         began = time.monotonic()
-        _, reasons = await outcomes([store.create("t", new_key(), new_record()) for _ in range(9)])
+        _, reasons = await outcomes([users.create("t", new_key(), new_record()) for _ in range(9)])
         assert reasons == ["STORE_UNAVAILABLE"] * 9
         assert time.monotonic() - began < PATIENCE_S
         await transaction.rollback()
-        await store.create("t", new_key(), new_record())
+        await users.create("t", new_key(), new_record())
         assert await sessions(postgres) <= 3
 
 
 async def test_creations_interrupted_by_a_kill_are_whole_after_the_retry(own: SqlServer) -> None:
-    async with open_sqlserver(own.url) as store:
-        await store.ping()
+    async with users_in(own.url) as users:
         plan = [(new_key(), new_record()) for _ in range(60)]
-        calls = [asyncio.create_task(store.create("t", *each)) for each in plan]
+        calls = [asyncio.create_task(users.create("t", *each)) for each in plan]
         await asyncio.wait(calls[:15])
         os.kill(own.pid, signal.SIGKILL)
         first = await asyncio.gather(*calls, return_exceptions=True)
@@ -212,19 +235,20 @@ async def test_creations_interrupted_by_a_kill_are_whole_after_the_retry(own: Sq
         assert {str(each).partition(":")[0] for each in broken} == {"STORE_UNAVAILABLE"}
         await own.kill()
         await own.start()
-        again = [await store.create("t", *each) for each in plan]
+        again = [await users.create("t", *each) for each in plan]
         for before, after in zip(first, again, strict=True):
             assert isinstance(before, BaseException) or before == after
-        assert len(await live(store, "t")) == 60
+        assert len(await live(users, "t")) == 60
 
 
 async def test_a_postgresql_that_dies_under_it_is_met_again(own: SqlServer) -> None:
-    async with open_sqlserver(own.url) as store:
-        created = await store.create("t", new_key(), new_record())
+    async with opened(own.url) as database:
+        users = Users.over(database)
+        created = await users.create("t", new_key(), new_record())
         await own.postgres.kill()
-        assert await reason_of(store.ping()) == "STORE_UNAVAILABLE"
+        assert await reason_of(database.ping()) == "STORE_UNAVAILABLE"
         await own.postgres.start()
-        assert await live(store, "t") == [created]
+        assert await live(users, "t") == [created]
 
 
 async def test_a_server_that_talks_nonsense_is_unavailable() -> None:
@@ -235,20 +259,20 @@ async def test_a_server_that_talks_nonsense_is_unavailable() -> None:
 
     port = ports.choose()
     url = f"mssql://u:hunter2@127.0.0.1:{port}/db"
-    async with await asyncio.start_server(talk, "127.0.0.1", port), open_sqlserver(url) as store:
+    async with await asyncio.start_server(talk, "127.0.0.1", port), opened(url) as database:
         began = time.monotonic()
-        assert await reason_of(store.ping()) == "STORE_UNAVAILABLE"
+        assert await reason_of(database.ping()) == "STORE_UNAVAILABLE"
         assert time.monotonic() - began < PATIENCE_S
 
 
 async def test_closing_waits_for_no_one_and_leaves_no_session(own: SqlServer) -> None:
     async with behind(own) as postgres:
-        async with open_sqlserver(own.url) as store:
-            await asyncio.gather(*(store.ping() for _ in range(20)))
+        async with opened(own.url) as database:
+            await asyncio.gather(*(database.ping() for _ in range(20)))
             assert 0 < await sessions(postgres) <= 8
         deadline = time.monotonic() + 10
         while await sessions(postgres):
             assert time.monotonic() < deadline, "sessions stay open"
             await asyncio.sleep(0.02)
         with pytest.raises(RuntimeError):
-            await store.ping()
+            await database.ping()

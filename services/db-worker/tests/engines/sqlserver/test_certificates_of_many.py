@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from servers_that_encrypt import gateway_to_nowhere, listening, stand_in, url
 
-from nexpo_db_worker.providers.sqlserver.connection import Connection
-from nexpo_db_worker.providers.sqlserver.target import Target
-from nexpo_db_worker.providers.sqlserver.tls_errors import TlsError
+from nexpo_db_worker.engines.sqlserver.connection import Connection
+from nexpo_db_worker.engines.sqlserver.target import Target
+from nexpo_db_worker.engines.sqlserver.tls_errors import TlsError
 from nexpo_dev.certificates import Authority
 
 

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from calls import reason_of
 from servers_that_encrypt import (
     PASSWORD,
     Certificates,
@@ -24,13 +25,13 @@ from servers_that_encrypt import (
     url,
 )
 from tcp_proxy import TcpProxy
-from user_store_contract import reason_of
 
-from nexpo_db_worker.providers import faults
-from nexpo_db_worker.providers.sqlserver import connection as connections
-from nexpo_db_worker.providers.sqlserver import open_sqlserver
-from nexpo_db_worker.providers.sqlserver.connection import Connection
-from nexpo_db_worker.providers.sqlserver.target import Target
+from nexpo_db_worker.capabilities import origin
+from nexpo_db_worker.databases import open_database
+from nexpo_db_worker.engines.engine import DatabaseEntry
+from nexpo_db_worker.engines.sqlserver import connection as connections
+from nexpo_db_worker.engines.sqlserver.connection import Connection
+from nexpo_db_worker.engines.sqlserver.target import Target
 from nexpo_standins.sqlserver.login import Encrypt
 
 QUERY = "SELECT N'what is asked' AS a"
@@ -44,7 +45,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.fixture(autouse=True)
 def _everything_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(faults, "_logged", {})
+    monkeypatch.setattr(origin, "_logged", {})
 
 
 def as_on_the_wire(password: str) -> bytes:
@@ -231,7 +232,7 @@ async def test_a_file_without_a_certificate_is_told(
     tmp_path: Path, certificates: Certificates, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name, text in (("empty.pem", ""), ("none.pem", "nothing"), ("absent.pem", None)):
-        faults._logged.clear()
+        origin._logged.clear()
         caplog.clear()
         if text is not None:
             (tmp_path / name).write_text(text)
@@ -269,8 +270,9 @@ async def _ticks() -> None:
 
 
 async def _reason(target: str) -> str:
-    async with open_sqlserver(target) as store:
-        return await reason_of(store.ping())
+    entry = DatabaseEntry("sqlserver", "sqlserver", {"url": target})
+    async with open_database(entry) as database:
+        return await reason_of(database.ping())
 
 
 async def _is_unavailable(

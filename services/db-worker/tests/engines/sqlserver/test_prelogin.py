@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from nexpo_db_worker.providers.sqlserver.prelogin import (
+from nexpo_db_worker.engines.sqlserver.prelogin import (
     Kind,
     MalformedError,
     Offer,

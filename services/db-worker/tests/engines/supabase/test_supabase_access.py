@@ -89,9 +89,7 @@ async def test_everything_that_a_migration_makes_has_the_name_by_which_it_is_clo
     assert [row["name"] for row in rows if not row["name"].startswith("nexpo_")] == []
 
 
-async def test_what_a_later_migration_makes_is_closed_with_it(
-    project: asyncpg.Connection
-) -> None:
+async def test_what_a_later_migration_makes_is_closed_with_it(project: asyncpg.Connection) -> None:
     await migrate(project, STEPS, after=CLOSE)
     await migrate(project, MORE, after=CLOSE)
 
@@ -113,7 +111,7 @@ async def test_what_a_later_migration_makes_is_closed_with_it(
 
 
 async def test_what_is_open_already_is_found_and_closed_at_the_next_start(
-    project: asyncpg.Connection
+    project: asyncpg.Connection,
 ) -> None:
     await migrate(project, MORE)
     assert set(await open_objects(project)) >= MADE
@@ -133,7 +131,7 @@ async def test_a_grant_of_one_column_is_found_too(project: asyncpg.Connection) -
 
 
 async def test_the_service_role_and_the_tables_of_others_stay_as_they_are(
-    project: asyncpg.Connection
+    project: asyncpg.Connection,
 ) -> None:
     await project.execute("CREATE TABLE of_somebody_else (id int)")
     await migrate(project, MORE, after=CLOSE)
