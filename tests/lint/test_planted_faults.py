@@ -29,7 +29,7 @@ PLANTED = {
         '    saga.step("book", 1)\n',
     ),
     "migrations": (
-        f"{_SHOP}/providers/postgres/migrations/0001_votes.sql",
+        f"{_SHOP}/votes/migrations/postgres/0001_votes.sql",
         "CREATE TABLE votes (id int);\n",
     ),
     "imports": (

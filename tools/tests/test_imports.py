@@ -33,10 +33,20 @@ def lint_imports(folder: Path, path: list[Path]) -> subprocess.CompletedProcess[
     ("home", "package", "line"),
     [
         ("services/db-worker", "nexpo_db_worker", "import nexpo_gateway"),
+        (
+            "services/db-worker",
+            "nexpo_db_worker.users",
+            "from nexpo_db_worker.engines import postgres",
+        ),
+        (
+            "services/db-worker",
+            "nexpo_db_worker.engines.postgres",
+            "from nexpo_db_worker.users import table",
+        ),
         ("shared/runtime", "nexpo_runtime", "import nexpo_db_worker"),
         ("shared/contracts", "nexpo", "import nexpo_runtime"),
         ("shared/contracts", "nexpo", "import temporalio"),
-        ("dev", "nexpo_dev", "from nexpo_db_worker import stores"),
+        ("dev", "nexpo_dev", "from nexpo_db_worker import databases"),
         ("dev", "nexpo_dev", "from nexpo_runtime import errors"),
         ("clients/cli", "nexpo_cli", "from nexpo_runtime import errors"),
         ("services/gateway", "nexpo_gateway", "import nexpo_dev"),
@@ -48,8 +58,9 @@ def test_a_planted_import_across_a_boundary_is_found(
     home: str, package: str, line: str, tmp_path: Path
 ) -> None:
     ignored = shutil.ignore_patterns("__pycache__", "node_modules")
-    shutil.copytree(ROOT / home / package, tmp_path / package, ignore=ignored)
-    (tmp_path / package / "planted.py").write_text(f"{line}\n", encoding="utf-8")
+    top, room = package.partition(".")[0], tmp_path / package.replace(".", "/")
+    shutil.copytree(ROOT / home / top, tmp_path / top, ignore=ignored)
+    (room / "planted.py").write_text(f"{line}\n", encoding="utf-8")
 
     done = lint_imports(tmp_path, [tmp_path])
 
