@@ -228,7 +228,7 @@ async def _reflected_files(channel: grpc.aio.Channel) -> list[FileDescriptorProt
 
 
 async def test_operations_are_served_as_google_longrunning_too(gateway: Gateway) -> None:
-    name = (await gateway.send(plan="finish", _prefer="wait=10")).name
+    name = (await gateway.send(plan="finish", _prefer="wait=30")).name
     request = longrunning.GetOperationRequest(name=name)
     same = await gateway.call(LONGRUNNING + "GetOperation", request, longrunning.Operation)
     assert same == await gateway.get(name)
@@ -298,7 +298,7 @@ async def test_the_process_starts_alone_shows_its_key_once_and_ends_in_order(
             if '"serving"' in line or "event='serving'" in line or "serving" in line.split():
                 break
         process.terminate()
-        rest, _ = process.communicate(timeout=15)
+        rest, _ = process.communicate(timeout=90)
         return process.returncode, "".join(lines) + rest
 
     code, output = await asyncio.to_thread(run)
