@@ -35,9 +35,8 @@ from nexpo_ai_worker.settings import AiSettings
 from nexpo_cloud_worker.homes.homes import Homes
 from nexpo_cloud_worker.object_stores.s3 import open_s3
 from nexpo_cloud_worker.settings import CloudSettings
-from nexpo_db_worker.databases import open_databases
+from nexpo_db_worker.databases.opened import open_databases
 from nexpo_db_worker.settings import DbSettings
-from nexpo_db_worker.users.stores import stores_of
 from nexpo_db_worker.users.users import UserDatabases
 from nexpo_gateway.calls.protection import Protection
 from nexpo_gateway.processes.mail.activities import digest
@@ -131,13 +130,15 @@ async def onboard(request: bytes) -> str:
     """The steps of the onboarding, without undo: what a run that succeeds does."""
     wanted, key = OnboardUserRequest.FromString(request), str(DBOS.workflow_id)
     user = User.FromString(await begin(request))
-    known = stores_of(_steps[0].data._users.all)
+    known = list(_steps[0].data._users.all)
     await reserve(user.email, f"{key}/reserve")
     creates = []
     for store in known:
         one = CreateUserRequest(database=store, key=f"{key}/create in {store}")
         one.record.user.CopyFrom(user)
-        one.record.password_hash = wanted.password_hash if store == known[0] else ""
+        one.record.password_hash = (
+            wanted.password_hash if store == _steps[0].data._users.authority.database else ""
+        )
         creates.append(create(one.SerializeToString()))
     await asyncio.gather(*creates, home(user.user_id, f"{key}/home"))
     profile = wanted.profile

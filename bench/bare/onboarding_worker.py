@@ -15,7 +15,7 @@ from nexpo_ai_worker.settings import AiSettings
 from nexpo_cloud_worker.homes.homes import Homes
 from nexpo_cloud_worker.object_stores.s3 import open_s3
 from nexpo_cloud_worker.settings import CloudSettings
-from nexpo_db_worker.databases import open_databases
+from nexpo_db_worker.databases.opened import open_databases
 from nexpo_db_worker.settings import DbSettings
 from nexpo_db_worker.users.users import UserDatabases
 from nexpo_gateway.settings import GatewaySettings

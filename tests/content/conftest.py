@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from backdoors import BackDoor, back_door
 
-from nexpo_db_worker.databases import open_databases
+from nexpo_db_worker.databases.opened import open_databases
 from nexpo_db_worker.settings import DbSettings
 from nexpo_db_worker.users.users import UserDatabases
 from nexpo_dev.pytest_plugin import (

@@ -6,7 +6,8 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import nexpo_db_worker
-from nexpo_db_worker.databases import open_databases
+from nexpo_db_worker.databases.configured import Databases
+from nexpo_db_worker.databases.opened import open_databases
 from nexpo_db_worker.purge import purging
 from nexpo_db_worker.settings import DbSettings
 from nexpo_db_worker.users.users import UserDatabases
@@ -32,6 +33,7 @@ async def main(settings: DbSettings) -> None:
             settings,
             nexpo_db_worker,
             offers=[
+                Databases(settings.configured, databases, authority),
                 databases[authority],
                 UserDatabases.over(databases, authority),
                 Signer(settings.service_keys),

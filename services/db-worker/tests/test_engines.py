@@ -11,11 +11,11 @@ from calls import new_key
 from samples import SAMPLE_CLAIMS, SAMPLES, new_sample, sample_migrations
 
 import nexpo_db_worker
-from nexpo_db_worker import databases
 from nexpo_db_worker.capabilities import Capability
 from nexpo_db_worker.capabilities.origin import Origin
 from nexpo_db_worker.capabilities.table import Column, Table, Type
-from nexpo_db_worker.databases import Database, open_database
+from nexpo_db_worker.databases import opened as databases
+from nexpo_db_worker.databases.opened import Database, open_database
 from nexpo_db_worker.engines import ENGINES
 from nexpo_db_worker.engines.engine import DatabaseEntry, Engine, Opened
 from nexpo_db_worker.engines.migrations import Migration, migrations_of

@@ -15,12 +15,11 @@ from samples import BORN
 from tcp_proxy import TcpProxy
 from user_records import new_record
 
-from nexpo.data.v1.data_pb2 import UserRecord
-from nexpo.users.v1.users_pb2 import GetUserRequest, ListUsersRequest, Store, UserView
-from nexpo_db_worker.databases import open_databases
+from nexpo.users.v1.user_records_pb2 import UserRecord
+from nexpo.users.v1.users_pb2 import GetUserRequest, ListUsersRequest, UserView
+from nexpo_db_worker.databases.opened import open_databases
 from nexpo_db_worker.settings import DbSettings
 from nexpo_db_worker.users.reads import UserReads
-from nexpo_db_worker.users.stores import id_of
 from nexpo_db_worker.users.users import UserDatabases
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.tenant import Signer
@@ -55,25 +54,23 @@ def reads(users: UserDatabases, tenant: str) -> Iterator[UserReads]:
         yield UserReads(users, SIGNER)
 
 
-async def created(
-    users: UserDatabases, tenant: str, *stores: Store.ValueType
-) -> tuple[UserRecord, list[str]]:
+async def created(users: UserDatabases, tenant: str, *stores: str) -> tuple[UserRecord, list[str]]:
     record = new_record()
-    ids = [(await users.get(id_of(store)).create(tenant, new_key(), record)).id for store in stores]
+    ids = [(await users.get(store).create(tenant, new_key(), record)).id for store in stores]
     return record, ids
 
 
 async def test_a_user_is_read_from_the_authority(
     reads: UserReads, users: UserDatabases, tenant: str
 ) -> None:
-    record, _ = await created(users, tenant, Store.STORE_POSTGRES)
+    record, _ = await created(users, tenant, "databases/postgres")
     answer = await reads.get_user(GetUserRequest(user_id=record.user.user_id))
     assert answer.user == record.user
     assert not answer.copies
 
 
 async def test_a_user_who_is_nowhere_is_not_found(reads: UserReads) -> None:
-    for view in (UserView.USER_VIEW_BASIC, UserView.USER_VIEW_STORES):
+    for view in (UserView.USER_VIEW_BASIC, UserView.USER_VIEW_COPIES):
         request = GetUserRequest(user_id=str(uuid.uuid4()), view=view)
         assert await reason_of(reads.get_user(request)) == "USER_NOT_FOUND"
 
@@ -81,20 +78,20 @@ async def test_a_user_who_is_nowhere_is_not_found(reads: UserReads) -> None:
 async def test_another_tenants_user_is_not_found(
     reads: UserReads, users: UserDatabases, tenant: str
 ) -> None:
-    record, _ = await created(users, tenant + "-other", Store.STORE_POSTGRES)
-    request = GetUserRequest(user_id=record.user.user_id, view=UserView.USER_VIEW_STORES)
+    record, _ = await created(users, tenant + "-other", "databases/postgres")
+    request = GetUserRequest(user_id=record.user.user_id, view=UserView.USER_VIEW_COPIES)
     assert await reason_of(reads.get_user(request)) == "USER_NOT_FOUND"
 
 
 async def test_every_store_is_shown_side_by_side(
     reads: UserReads, users: UserDatabases, tenant: str
 ) -> None:
-    both = [Store.STORE_POSTGRES, Store.STORE_MONGODB]
+    both = ["databases/postgres", "databases/mongodb"]
     record, ids = await created(users, tenant, *both)
-    request = GetUserRequest(user_id=record.user.user_id, view=UserView.USER_VIEW_STORES)
+    request = GetUserRequest(user_id=record.user.user_id, view=UserView.USER_VIEW_COPIES)
     answer = await reads.get_user(request)
     assert answer.user == record.user
-    assert [(copy.store, copy.id, copy.reason) for copy in answer.copies] == [
+    assert [(copy.database, copy.id, copy.reason) for copy in answer.copies] == [
         (both[0], ids[0], ""),
         (both[1], ids[1], ""),
     ]
@@ -104,8 +101,8 @@ async def test_every_store_is_shown_side_by_side(
 async def test_a_store_without_the_user_says_so_and_a_leftover_is_shown(
     reads: UserReads, users: UserDatabases, tenant: str
 ) -> None:
-    record, _ = await created(users, tenant, Store.STORE_MONGODB)
-    request = GetUserRequest(user_id=record.user.user_id, view=UserView.USER_VIEW_STORES)
+    record, _ = await created(users, tenant, "databases/mongodb")
+    request = GetUserRequest(user_id=record.user.user_id, view=UserView.USER_VIEW_COPIES)
     answer = await reads.get_user(request)
     assert not answer.HasField("user")
     assert [copy.reason for copy in answer.copies] == ["USER_NOT_FOUND", ""]
@@ -115,12 +112,12 @@ async def test_a_store_without_the_user_says_so_and_a_leftover_is_shown(
 async def test_a_store_that_does_not_answer_costs_only_its_own_copy(
     reads: UserReads, users: UserDatabases, tenant: str, proxy: TcpProxy, fault: str
 ) -> None:
-    record, _ = await created(users, tenant, Store.STORE_POSTGRES, Store.STORE_MONGODB)
+    record, _ = await created(users, tenant, "databases/postgres", "databases/mongodb")
     if fault == "cut":
         await proxy.cut()
     else:
         proxy.silence()
-    request = GetUserRequest(user_id=record.user.user_id, view=UserView.USER_VIEW_STORES)
+    request = GetUserRequest(user_id=record.user.user_id, view=UserView.USER_VIEW_COPIES)
     async with asyncio.timeout(30):
         answer = await reads.get_user(request)
     assert answer.user == record.user

@@ -34,6 +34,7 @@ class Database:
         self.fenced: dict[str, Fences] = {}
         self._engine = engine
         self._opened = opened
+        self._version: str | None = None
 
     @property
     def id(self) -> str:
@@ -54,6 +55,22 @@ class Database:
     async def ping(self) -> None:
         """Answers when the database does. Raises: Fault: The database's."""
         await self._opened.ping()
+
+    async def version(self) -> str:
+        """The database's own, asked for once; "" where it tells none. Raises: As ping."""
+        if self._version is None:
+            self._version = await self._opened.version()
+        return self._version
+
+    @property
+    def kind(self) -> str:
+        """Its engine's."""
+        return self._engine.kind
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What it can be asked for."""
+        return self._engine.capabilities
 
     def _made(self, capability: Capability, make: Callable[[Table], C] | None, table: Table) -> C:
         if make is None:
