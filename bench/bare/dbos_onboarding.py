@@ -32,8 +32,8 @@ from nexpo.notifications.v1.notifications_pb2 import SendVerificationRequest, Se
 from nexpo.users.v1.users_pb2 import OnboardUserRequest, User
 from nexpo_ai_worker.claude.client import open_claude
 from nexpo_ai_worker.settings import AiSettings
-from nexpo_cloud_worker.homes import Homes
-from nexpo_cloud_worker.providers.s3 import open_s3
+from nexpo_cloud_worker.homes.homes import Homes
+from nexpo_cloud_worker.object_stores.s3 import open_s3
 from nexpo_cloud_worker.settings import CloudSettings
 from nexpo_db_worker.databases import open_databases
 from nexpo_db_worker.settings import DbSettings
@@ -192,10 +192,10 @@ async def main(database_url: str, count: int, at_once: int) -> None:
         store = await stack.enter_async_context(open_s3(CloudSettings.load()))
         claude = await stack.enter_async_context(open_claude(AiSettings.load()))
         chosen = DbSettings.load()
-        databases = await open_databases(chosen.entries(), stack)
+        databases = await open_databases(chosen.entries(), chosen.authority_store, stack)
         _steps.append(
             Steps(
-                DataSteps(UserDatabases.over(databases, chosen.authority_store)),
+                DataSteps(UserDatabases.over(databases)),
                 CloudSteps(Homes(store)),
                 TextSteps(claude),
                 MailSteps(settings.mail, settings.service_keys[0]),

@@ -32,9 +32,9 @@ from nexpo.notifications.v1.notifications_pb2 import (
     SendWelcomeResponse,
     VerificationKind,
 )
-from nexpo_ai_worker import welcome
 from nexpo_ai_worker.claude.client import Claude
-from nexpo_cloud_worker.homes import Homes
+from nexpo_ai_worker.content import welcome
+from nexpo_cloud_worker.homes.homes import Homes
 from nexpo_db_worker.users.stores import id_of, store_of, stores_of
 from nexpo_db_worker.users.users import UserDatabases
 from nexpo_gateway.processes.mail import smtp, wording

@@ -38,7 +38,7 @@ def build(root: Path) -> None:
     package = root / "services/gateway/nexpo_gateway"
     unwanted = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "services/gateway/nexpo_gateway", package, ignore=unwanted)
-    shutil.copyfile(ADDED / "open_vote.py.txt", package / "workflows/open_vote.py")
+    shutil.copyfile(ADDED / "open_vote.py.txt", package / "processes/open_vote.py")
 
 
 def environment(root: Path) -> dict[str, str]:
@@ -67,7 +67,7 @@ class ExtendedGateway:
     url: str = ""
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
-    def start(self, within: float = 30.0) -> None:
+    def start(self, within: float = 90.0) -> None:
         """Starts it and waits until it is ready.
 
         Raises:

@@ -23,10 +23,11 @@ PLANTED = {
     "ruff": (f"{_SHOP}/unused.py", '"""Unused."""\n\nimport os\n'),
     "mypy": (f"{_SHOP}/wrong.py", '"""Wrong."""\n\nanswer: int = "no number"\n'),
     "workflows": (
-        f"{_SHOP}/workflows/hasty.py",
+        f"{_SHOP}/orders/hasty.py",
         '"""Hasty."""\n\nimport requests\n\n__all__ = ["requests"]\n\n\n'
         'async def twice(saga: requests.Saga) -> None:\n    """Twice."""\n'
-        '    saga.step("book", 1)\n',
+        '    saga.step("book", 1)\n\n\n'
+        '@operation(requests.Contract)\nclass Hasty:\n    """Hasty."""\n',
     ),
     "migrations": (
         f"{_SHOP}/votes/migrations/postgres/0001_votes.sql",
@@ -51,7 +52,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> str:
     for name, text in PLANTED.values():
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         (copy / name).write_text(text, encoding="utf-8")
-    for package in (_SHOP, f"{_SHOP}/workflows"):
+    for package in (_SHOP, f"{_SHOP}/orders"):
         (copy / package / "__init__.py").write_text('"""A shop."""\n', encoding="utf-8")
     contract = copy / "proto/nexpo/ai/v1/ai.proto"
     text = contract.read_text(encoding="utf-8")

@@ -66,6 +66,7 @@ from tests.workflows.conftest import PLACES, FaultOf, Onboarding, Place, modelle
 
 from .recorded import HISTORIES, settings
 
+WORKFLOWS = discover(nexpo_gateway.processes).workflows
 _PACE = 0.02
 _BASES: dict[str, Any] = {
     "nexpo-gateway": NotificationActivitiesBase,
@@ -313,7 +314,7 @@ def _worker(environment: WorkflowEnvironment, queue: str) -> Worker:
     return Worker(
         environment.client,
         task_queue=queue,
-        workflows=discover(nexpo_gateway.processes) if queue == "nexpo-gateway" else [],
+        workflows=discover(nexpo_gateway.processes).workflows if queue == "nexpo-gateway" else [],
         activities=activities_of(services),
         workflow_runner=UnsandboxedWorkflowRunner(),
         interceptors=[ActivityInterceptor(Signer(settings().service_keys))],

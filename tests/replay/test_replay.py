@@ -14,7 +14,7 @@ from nexpo_runtime.worker.discovery import discover
 from .changed import PatchedUpdate, UnpatchedUpdate
 from .recorded import Recorded, histories, is_released, replayer
 
-WORKFLOWS = discover(nexpo_gateway.processes)
+WORKFLOWS = discover(nexpo_gateway.processes).workflows
 RELEASED = [workflow for workflow in WORKFLOWS if is_released(workflow)]
 """Of another one nothing can run, so there is nothing that a change could break."""
 WITHOUT_UNDO = {"CheckHealth"}

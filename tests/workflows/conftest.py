@@ -72,6 +72,7 @@ class Place:
     attempts: dict[str, int] = field(default_factory=dict)
 
 
+WORKFLOWS = discover(nexpo_gateway.processes).workflows
 PLACES: dict[str, Place] = {}
 _KEYLESS = {"DescribeStores": "choose stores", "ReadUser": "read a copy"}
 _UNDOS = ("ReleaseEmail", "RemoveUser", "UnlockUser", "RemoveHome")
@@ -145,7 +146,9 @@ async def workers(environment: WorkflowEnvironment) -> AsyncIterator[None]:
         Worker(
             environment.client,
             task_queue=queue,
-            workflows=discover(nexpo_gateway.processes) if queue == "nexpo-gateway" else [],
+            workflows=discover(nexpo_gateway.processes).workflows
+            if queue == "nexpo-gateway"
+            else [],
             activities=activities_of([modelled(base)]),
             workflow_runner=UnsandboxedWorkflowRunner(),
             interceptors=[ActivityInterceptor(signer)],
@@ -168,7 +171,7 @@ class Onboarding:
 
     async def mail(self, kind: str = "FIRST") -> Mail:
         """The latest mail of the kind, once it has arrived."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while True:
                 mails = [mail for mail in self.place.world.mails if mail.kind.endswith(kind)]
                 if mails:
@@ -220,7 +223,7 @@ class Onboarding:
 
     async def until(self, condition: Callable[[Progress], bool]) -> Progress:
         """The first progress for which the condition holds."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while True:
                 progress = await self.progress()
                 if condition(progress):

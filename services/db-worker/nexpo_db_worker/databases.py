@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import TypeVar
 
 from nexpo.errors.v1.errors_pb2 import Reason
@@ -69,6 +70,19 @@ class Database:
         return observed(make(table), self.id, table.name)
 
 
+@dataclass(frozen=True)
+class Databases:
+    """The databases that are switched on: what a capability's classes ask for.
+
+    Attributes:
+        all: By id.
+        authority: The id of the one that decides.
+    """
+
+    all: Mapping[str, Database]
+    authority: str
+
+
 @asynccontextmanager
 async def open_database(
     entry: DatabaseEntry, migrations: Sequence[Migration] | None = None
@@ -99,15 +113,17 @@ async def open_database(
 
 
 async def open_databases(
-    entries: Sequence[DatabaseEntry], stack: AsyncExitStack
-) -> Mapping[str, Database]:
-    """Opens databases, by id; imports no driver of an engine that none of them has.
+    entries: Sequence[DatabaseEntry], authority: str, stack: AsyncExitStack
+) -> Databases:
+    """Opens databases; imports no driver of an engine that none of them has.
 
     Args:
         entries: Which.
+        authority: The id of the one that decides.
         stack: Closes them.
 
     Raises:
         ContractError, ValueError: As open_database.
     """
-    return {entry.id: await stack.enter_async_context(open_database(entry)) for entry in entries}
+    opened = {entry.id: await stack.enter_async_context(open_database(entry)) for entry in entries}
+    return Databases(opened, authority)

@@ -32,6 +32,7 @@ from nexpo.data.v1.data_pb2 import (
 from nexpo.data.v1.data_service import UserStoreActivitiesBase
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.users.v1.users_pb2 import Store, User
+from nexpo_db_worker.databases import Databases
 from nexpo_db_worker.users.stores import id_of, store_of, stores_of
 from nexpo_db_worker.users.users import UserDatabases, Users
 from nexpo_runtime.errors import Fault, FieldViolation
@@ -42,11 +43,11 @@ class UserStoreActivities(UserStoreActivitiesBase):
     """Effects on users, each fenced by its key in the store where it lands.
 
     Args:
-        users: Those of every database that is switched on.
+        databases: Those that are switched on.
     """
 
-    def __init__(self, users: UserDatabases) -> None:
-        self._users = users
+    def __init__(self, databases: Databases) -> None:
+        self._users = UserDatabases.over(databases)
 
     async def describe_stores(self, request: DescribeStoresRequest) -> DescribeStoresResponse:
         """The stores that are switched on, and which of them is the authority."""

@@ -14,7 +14,7 @@ from nexpo_db_worker.capabilities.origin import Origin
 from nexpo_db_worker.capabilities.records import Records
 from nexpo_db_worker.capabilities.rows import Place, Row, readable
 from nexpo_db_worker.claims import Claims
-from nexpo_db_worker.databases import Database
+from nexpo_db_worker.databases import Database, Databases
 from nexpo_db_worker.users.fields import record_of, values_of
 from nexpo_db_worker.users.table import CLAIMS, USERS
 from nexpo_runtime.errors import Fault, reason_name
@@ -159,10 +159,10 @@ class UserDatabases:
     authority: Users
 
     @classmethod
-    def over(cls, databases: Mapping[str, Database], authority: str) -> Self:
-        """Those of databases, by id. Raises: Fault: CAPABILITY_MISSING."""
-        users = {name: Users.over(database) for name, database in databases.items()}
-        return cls(users, users[authority])
+    def over(cls, databases: Databases) -> Self:
+        """Those of the databases. Raises: Fault: CAPABILITY_MISSING."""
+        users = {name: Users.over(database) for name, database in databases.all.items()}
+        return cls(users, users[databases.authority])
 
     def get(self, database: str) -> Users:
         """Those of a database, by its id. Raises: Fault: STORE_DISABLED."""

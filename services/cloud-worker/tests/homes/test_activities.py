@@ -10,19 +10,17 @@ from temporalio.testing import ActivityEnvironment
 
 from nexpo.cloud.v1.cloud_pb2 import CreateHomeRequest, EraseHomeRequest, RemoveHomeRequest
 from nexpo.errors.v1.errors_pb2 import Reason
-from nexpo_cloud_worker.activities.homes import CloudActivities
-from nexpo_cloud_worker.homes import Homes, home_prefix
-from nexpo_cloud_worker.providers.s3 import S3Store
+from nexpo_cloud_worker.homes.activities import CloudActivities
+from nexpo_cloud_worker.homes.homes import Homes, home_prefix
+from nexpo_cloud_worker.object_stores.s3 import S3Store
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.worker import activity
 from nexpo_runtime.worker.activity import ActivityContext
 
 
-async def test_a_home_lies_under_the_callers_tenant(
-    homes: Homes, store: S3Store, tenant: str
-) -> None:
+async def test_a_home_lies_under_the_callers_tenant(store: S3Store, tenant: str) -> None:
     with activity.within(ActivityContext(tenant, "operation", 1)):
-        created = await CloudActivities(homes).create_home(
+        created = await CloudActivities(store).create_home(
             CreateHomeRequest(key="key", user_id="user")
         )
 
@@ -39,7 +37,7 @@ async def test_erasing_heartbeats_and_counts_on_from_the_last_heartbeat(
     environment.info = dataclasses.replace(environment.info, heartbeat_details=[40])
     heartbeats: list[object] = []
     environment.on_heartbeat = lambda *details: heartbeats.extend(details)
-    activities = CloudActivities(homes)
+    activities = CloudActivities(store)
 
     async def erase() -> int:
         with activity.within(ActivityContext(tenant, "operation", 2)):

@@ -12,8 +12,8 @@ import re
 
 from nexpo_runtime.plain_text import one_line, paragraphs, whole_sentences, without_links
 
-from .claude.client import Answer, Prompt
-from .claude.errors import unavailable
+from ..claude.client import Answer, Prompt
+from ..claude.errors import unavailable
 
 LONGEST_NAME = 80
 LONGEST_TEXT = 800

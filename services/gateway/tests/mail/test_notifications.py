@@ -19,9 +19,12 @@ from nexpo.notifications.v1.notifications_pb2 import (
     SendWelcomeRequest,
     VerificationKind,
 )
+from nexpo_dev.pytest_plugin import MailboxAddress
 from nexpo_gateway.processes.mail.activities import Notifications
-from nexpo_gateway.processes.mail.settings import MailSettings
+from nexpo_gateway.processes.mail.settings import MailSettings, NotificationSettings
 from nexpo_runtime.errors import Fault
+
+from .conftest import PUBLIC_URL, SENDER
 
 Received = Callable[[str], Awaitable[list[EmailMessage]]]
 
@@ -31,8 +34,14 @@ EVIL_NAME = 'Eve\r\nBcc: all@example.com\n<script>alert("1")</script> https://ev
 
 
 @pytest.fixture
-def notifications(settings: MailSettings) -> Notifications:
-    return Notifications(settings, SERVICE_KEY)
+def notifications(mailbox: MailboxAddress) -> Notifications:
+    return Notifications(_settings(smtp_url=mailbox.smtp_url, public_url=PUBLIC_URL))
+
+
+def _settings(**more: object) -> NotificationSettings:
+    return NotificationSettings.load(
+        environment="test", service_key=SERVICE_KEY.decode(), mail_from=SENDER, **more
+    )
 
 
 def _request(email: str, **changes: object) -> SendVerificationRequest:
@@ -210,7 +219,7 @@ async def test_what_is_not_one_address_is_refused_for_good(
 
 async def test_without_a_mail_server_it_says_that_mail_is_off() -> None:
     with pytest.raises(Fault) as failed:
-        await Notifications(None, SERVICE_KEY).send_verification(_request("ada@example.com"))
+        await Notifications(_settings()).send_verification(_request("ada@example.com"))
 
     assert failed.value.reason == Reason.REASON_MAIL_REFUSED
     assert "SMTP_URL" in failed.value.message

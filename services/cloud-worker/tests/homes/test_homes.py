@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from nexpo.errors.v1.errors_pb2 import Reason
-from nexpo_cloud_worker.homes import Homes, home_prefix
-from nexpo_cloud_worker.providers.s3 import S3Store, open_s3
+from nexpo_cloud_worker.homes.homes import Homes, home_prefix
+from nexpo_cloud_worker.object_stores.s3 import S3Store, open_s3
 from nexpo_cloud_worker.settings import CloudSettings
 from nexpo_runtime.errors import Fault
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from nexpo.ai.v1.ai_pb2 import WriteWelcomeRequest
-from nexpo_ai_worker import welcome
-from nexpo_ai_worker.activities.texts import AiActivities
 from nexpo_ai_worker.claude.client import Answer, Claude
+from nexpo_ai_worker.content import welcome
+from nexpo_ai_worker.content.activities import AiActivities
 from nexpo_runtime.errors import Fault
 
 

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_runtime.errors import Fault, FieldViolation
 
-from .object_store import ObjectStore
+from ..object_stores.object_store import ObjectStore
 
 _ROOT = "homes/"
 _MARKER = ".home"

@@ -16,7 +16,8 @@ from nexpo_runtime.errors import Fault
 from nexpo_runtime.telemetry import logs
 from nexpo_runtime.worker import activity
 
-from ..homes import Homes
+from ..object_stores.object_store import ObjectStore
+from .homes import Homes
 
 _log = logs.get(__name__)
 
@@ -25,11 +26,11 @@ class CloudActivities(CloudActivitiesBase):
     """The activities of nexpo.cloud.v1.CloudActivities.
 
     Args:
-        homes: The homes; None when object storage is switched off.
+        store: Where homes are; None when object storage is switched off.
     """
 
-    def __init__(self, homes: Homes | None) -> None:
-        self._homes = homes
+    def __init__(self, store: ObjectStore | None) -> None:
+        self._homes = Homes(store) if store is not None else None
 
     async def create_home(self, request: CreateHomeRequest) -> CreateHomeResponse:
         """Provisions a user's home.

@@ -13,8 +13,8 @@ from botocore.exceptions import ClientError
 
 from nexpo_runtime.telemetry import logs
 
-from ..object_store import ObjectEntry
 from ..settings import CloudSettings
+from .object_store import ObjectEntry, ObjectStore
 from .s3_errors import code_of, fault_of, fault_of_code
 
 _CONNECT_SECONDS = 2.0
@@ -27,7 +27,7 @@ _BUCKET_EXISTS = ("BucketAlreadyExists", "BucketAlreadyOwnedByYou")
 _log = logs.get(__name__)
 
 
-class S3Store:
+class S3Store(ObjectStore):
     """An ObjectStore in one bucket, which is made when it is missing and that is allowed.
 
     Args:

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from nexpo.errors.v1.errors_pb2 import Reason
-from nexpo_cloud_worker import purging as purge
-from nexpo_cloud_worker.homes import Homes
+from nexpo_cloud_worker.homes import purging as purge
+from nexpo_cloud_worker.homes.homes import Homes
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.workflow.virtual_time import VirtualTimeLoop
 

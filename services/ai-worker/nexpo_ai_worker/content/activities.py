@@ -5,8 +5,8 @@ from __future__ import annotations
 from nexpo.ai.v1.ai_pb2 import WriteWelcomeRequest, WriteWelcomeResponse
 from nexpo.ai.v1.ai_service import AiActivitiesBase
 
-from .. import welcome
 from ..claude.client import Claude
+from . import welcome
 
 
 class AiActivities(AiActivitiesBase):

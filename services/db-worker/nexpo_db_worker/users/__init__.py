@@ -1,1 +1,0 @@
-"""Users: written once, over fences and records of whatever databases there are."""
