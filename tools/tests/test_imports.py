@@ -40,10 +40,10 @@ def test_a_planted_import_across_a_boundary_is_found(
     home: str, package: str, line: str, tmp_path: Path
 ) -> None:
     ignored = shutil.ignore_patterns("__pycache__", "node_modules")
-    top, room = package.partition(".")[0], package.replace(".", "/")
+    top, room = package.partition(".")[0], tmp_path / package.replace(".", "/")
     shutil.copytree(ROOT / home / top, tmp_path / top, ignore=ignored)
     # A capability's folder: it has no __init__.py.
-    planted = tmp_path / room / "planted/deeply.py"
+    planted = room / "planted/deeply.py"
     planted.parent.mkdir()
     planted.write_text(f"{line}\n", encoding="utf-8")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +14,6 @@ import nexpo_db_worker
 from nexpo_db_worker import databases
 from nexpo_db_worker.capabilities import Capability
 from nexpo_db_worker.capabilities.origin import Origin
-from nexpo_db_worker.capabilities.rows import read_row, readable
 from nexpo_db_worker.capabilities.table import Column, Table, Type
 from nexpo_db_worker.databases import Database, open_database
 from nexpo_db_worker.engines import ENGINES
@@ -23,7 +21,6 @@ from nexpo_db_worker.engines.engine import DatabaseEntry, Engine, Opened
 from nexpo_db_worker.engines.migrations import Migration, migrations_of
 from nexpo_db_worker.observed import DATABASE_SECONDS
 from nexpo_runtime.errors import ContractError, Fault
-from nexpo_runtime.telemetry.metrics import UNREADABLE
 
 
 async def pong() -> None:
@@ -175,22 +172,3 @@ def test_every_folder_of_migrations_is_for_an_engine_that_there_is() -> None:
     package = Path(nexpo_db_worker.__file__).parent
     assert {folder.name for folder in package.glob("*/migrations/*")} <= set(ENGINES)
     assert all(migrations_of(kind) for kind in ENGINES), "users live in every kind"
-
-
-def test_a_row_that_nobody_can_read_is_counted_every_time_and_logged_once(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    def moment(value: object) -> object:
-        raise ValueError(f"{value} is no time")
-
-    own_id, raw = uuid.uuid4().hex, {"name": "n", "born": "a secret"}
-    count = UNREADABLE.labels("eu")
-    before = count._value.get()
-    for _ in range(3):
-        row = read_row(SAMPLES, own_id, raw, {Type.TIME: moment})
-        assert (row.name, row.place, row.values) == ("n", None, {})
-        assert readable(Origin("eu", "Bare"), row, dict) is None
-    assert count._value.get() - before == 3
-    [line] = [record.getMessage() for record in caplog.records if own_id in record.getMessage()]
-    assert "ValueError" in line
-    assert "secret" not in line
