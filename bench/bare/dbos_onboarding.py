@@ -193,10 +193,10 @@ async def main(database_url: str, count: int, at_once: int) -> None:
         store = await stack.enter_async_context(open_s3(CloudSettings.load()))
         claude = await stack.enter_async_context(open_claude(AiSettings.load()))
         chosen = DbSettings.load()
-        databases = await open_databases(chosen.entries(), stack)
+        databases = await open_databases(chosen.configured, chosen.authority_store, stack)
         _steps.append(
             Steps(
-                DataSteps(UserDatabases.over(databases, chosen.authority_store)),
+                DataSteps(UserDatabases.over(databases)),
                 CloudSteps(Homes(store)),
                 TextSteps(claude),
                 MailSteps(settings.mail, settings.service_keys[0]),

@@ -38,8 +38,8 @@ async def main(role: str) -> None:
                 await poll(FLOW, [BareOnboarding], [mail.send_verification, mail.send_welcome])
             case "data":
                 chosen = DbSettings.load()
-                databases = await open_databases(chosen.entries(), stack)
-                data = DataSteps(UserDatabases.over(databases, chosen.authority_store))
+                databases = await open_databases(chosen.configured, chosen.authority_store, stack)
+                data = DataSteps(UserDatabases.over(databases))
                 activities: list[Step] = [
                     *(data.describe_databases, data.reserve_email, data.release_email),
                     *(data.create_user, data.remove_user, data.replace_user),

@@ -19,6 +19,7 @@ from nexpo.users.v1.users_pb2 import (
     UserView,
 )
 from nexpo_db_worker.databases.names import id_of
+from nexpo_db_worker.databases.opened import Databases
 from nexpo_db_worker.users.reads import UserReads
 from nexpo_db_worker.users.table import USERS
 from nexpo_db_worker.users.users import UserDatabases
@@ -102,6 +103,7 @@ async def walked(reads: UserReads, size: int) -> list[User]:
 )
 async def test_it_is_listed_by_its_id_among_the_others(
     users: UserDatabases,
+    databases: Databases,
     doors: dict[str, BackDoor],
     tenant: str,
     store: str,
@@ -114,7 +116,7 @@ async def test_it_is_listed_by_its_id_among_the_others(
     planted = records[1].user.user_id
     await doors[id_of(store)].plant(USERS, planted, column, value)
     before = counted(store)
-    here = dataclasses.replace(users, authority=users.get(store))
+    here = dataclasses.replace(databases, authority=id_of(store))
     reads = UserReads(here, Signer([b"a key of these tests"]))
 
     with activity.within(ActivityContext(tenant, "", 1)):
@@ -134,13 +136,13 @@ async def test_it_is_listed_by_its_id_among_the_others(
 
 
 async def test_one_stores_unreadable_copy_is_told_beside_the_others(
-    users: UserDatabases, doors: dict[str, BackDoor], tenant: str
+    users: UserDatabases, databases: Databases, doors: dict[str, BackDoor], tenant: str
 ) -> None:
     record = new_record(0)
     for store in ALL:
         await users.get(store).create(tenant, f"key/{store}", record)
     await doors["mongodb"].plant(USERS, record.user.user_id, "state", "FROZEN")
-    reads = UserReads(users, Signer([b"a key of these tests"]))
+    reads = UserReads(databases, Signer([b"a key of these tests"]))
     with activity.within(ActivityContext(tenant, "", 1)):
         request = GetUserRequest(user_id=record.user.user_id, view=UserView.USER_VIEW_COPIES)
         answer = await reads.get_user(request)
@@ -150,13 +152,13 @@ async def test_one_stores_unreadable_copy_is_told_beside_the_others(
 
 
 async def test_a_page_of_large_records_ends_where_one_message_does(
-    users: UserDatabases, tenant: str
+    users: UserDatabases, databases: Databases, tenant: str
 ) -> None:
     records = [new_record(number) for number in range(6)]
     for record in records:
         record.user.profile.attributes["text"] = "x" * 900_000
         await users.authority.create(tenant, f"key/{record.user.user_id}", record)
-    reads = UserReads(users, Signer([b"a key of these tests"]))
+    reads = UserReads(databases, Signer([b"a key of these tests"]))
     with activity.within(ActivityContext(tenant, "", 1)):
         first = await reads.list_users(ListUsersRequest(page_size=50))
         assert 0 < first.ByteSize() < 4 * 1024 * 1024

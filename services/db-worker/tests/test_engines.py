@@ -27,6 +27,11 @@ async def pong() -> None:
     """Answers."""
 
 
+async def untold() -> str:
+    """Tells no version."""
+    return ""
+
+
 def engine(*capabilities: Capability) -> Engine:
     """An engine that offers nothing, whatever it declares."""
 
@@ -34,7 +39,7 @@ def engine(*capabilities: Capability) -> Engine:
     async def opened(
         entry: DatabaseEntry, origin: Origin, migrations: Sequence[Migration]
     ) -> AsyncIterator[Opened]:
-        yield Opened(ping=pong)
+        yield Opened(ping=pong, version=untold)
 
     return Engine("bare", "Bare", frozenset(capabilities), (), opened)
 
@@ -55,7 +60,7 @@ async def test_what_an_engine_lacks_is_named_with_the_engine(
             with pytest.raises(Fault, match="CAPABILITY_MISSING") as missing:
                 ask(SAMPLES)
             assert missing.value.metadata == {
-                "database": "eu",
+                "database": "databases/eu",
                 "engine": "bare",
                 "capability": capability,
             }
@@ -111,7 +116,7 @@ async def test_every_call_is_measured_by_database_table_and_outcome(
 
 
 def test_a_table_without_an_etag_has_no_records() -> None:
-    database = Database(Origin("eu", "Bare"), engine(), Opened(ping=pong))
+    database = Database(Origin("eu", "Bare"), engine(), Opened(ping=pong, version=untold))
     with pytest.raises(ContractError, match="sample_claims needs an etag"):
         database.records(SAMPLE_CLAIMS)
 

@@ -318,7 +318,7 @@ async def test_no_driver_of_a_store_that_is_off_is_imported(
         "from nexpo_db_worker.settings import DbSettings\n"
         "async def main():\n"
         "    async with AsyncExitStack() as stack:\n"
-        "        await open_databases(DbSettings.load().entries(), stack)\n"
+        "        await open_databases(DbSettings.load().configured, 'postgres', stack)\n"
         "asyncio.run(main())\n"
         "drivers = {'asyncpg', 'motor', 'pymongo', 'azure', 'pytds', 'supabase'}\n"
         "print(sorted(drivers & set(sys.modules)))"

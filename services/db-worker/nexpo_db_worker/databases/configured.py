@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nexpo_db_worker.databases.opened import Database
 from nexpo_db_worker.engines.engine import DatabaseEntry
 
 
@@ -22,18 +20,3 @@ class Configured:
     kind: str
     entry: DatabaseEntry | None = None
     off: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Databases:
-    """All databases of the service.
-
-    Attributes:
-        configured: By id.
-        opened: Those that are on, by id.
-        authority: The id of the one that decides for users.
-    """
-
-    configured: Mapping[str, Configured]
-    opened: Mapping[str, Database]
-    authority: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import TypeVar
 
 from nexpo.errors.v1.errors_pb2 import Reason
@@ -12,6 +13,7 @@ from nexpo_db_worker.capabilities.fences import Fences
 from nexpo_db_worker.capabilities.origin import Origin
 from nexpo_db_worker.capabilities.records import Records
 from nexpo_db_worker.capabilities.table import Table
+from nexpo_db_worker.databases.configured import Configured
 from nexpo_db_worker.engines import ENGINES
 from nexpo_db_worker.engines.engine import DatabaseEntry, Engine, Opened
 from nexpo_db_worker.engines.migrations import Migration, migrations_of
@@ -78,12 +80,27 @@ class Database:
                 Reason.REASON_CAPABILITY_MISSING,
                 f"{self._engine.title} cannot do what is asked for: it lacks {capability}.",
                 metadata={
-                    "database": self.id,
+                    "database": self.origin.name,
                     "engine": self._engine.kind,
                     "capability": capability,
                 },
             )
         return observed(make(table), self.id, table.name)
+
+
+@dataclass(frozen=True)
+class Databases:
+    """The databases that are switched on: what a capability's classes ask for.
+
+    Attributes:
+        all: By id.
+        authority: The id of the one that decides.
+        configured: By id, those that are off too.
+    """
+
+    all: Mapping[str, Database]
+    authority: str
+    configured: Mapping[str, Configured]
 
 
 @asynccontextmanager
@@ -116,15 +133,21 @@ async def open_database(
 
 
 async def open_databases(
-    entries: Sequence[DatabaseEntry], stack: AsyncExitStack
-) -> Mapping[str, Database]:
-    """Opens databases, by id; imports no driver of an engine that none of them has.
+    configured: Mapping[str, Configured], authority: str, stack: AsyncExitStack
+) -> Databases:
+    """Opens databases; imports no driver of an engine that none of them has.
 
     Args:
-        entries: Which.
+        configured: By id, those that are off too.
+        authority: The id of the one that decides.
         stack: Closes them.
 
     Raises:
         ContractError, ValueError: As open_database.
     """
-    return {entry.id: await stack.enter_async_context(open_database(entry)) for entry in entries}
+    opened = {
+        database: await stack.enter_async_context(open_database(one.entry))
+        for database, one in configured.items()
+        if one.entry is not None
+    }
+    return Databases(opened, authority, configured)

@@ -15,9 +15,10 @@ from nexpo.databases.v1.databases_pb2 import (
 )
 from nexpo.databases.v1.databases_service import DatabaseServiceReads
 from nexpo.errors.v1.errors_pb2 import Reason
-from nexpo_db_worker.databases.configured import Configured, Databases
+from nexpo_db_worker.databases.configured import Configured
 from nexpo_db_worker.databases.names import id_of
 from nexpo_db_worker.databases.opened import Database as Opened
+from nexpo_db_worker.databases.opened import Databases
 from nexpo_runtime.errors import Fault, reason_name
 
 # Less than the call may take, so that one slow database does not cost the others' answers.
@@ -59,7 +60,7 @@ class DatabaseReads(DatabaseServiceReads):
             kind=configured.kind,
             authority=database == self._databases.authority,
         )
-        opened = self._databases.opened.get(database)
+        opened = self._databases.all.get(database)
         if opened is None:
             return _off(answer, configured)
         answer.capabilities.extend(sorted(opened.capabilities))
@@ -82,11 +83,11 @@ async def _asked(answer: Database, opened: Opened) -> None:
             answer.latency.FromTimedelta(timedelta(seconds=time.perf_counter() - began))
             answer.version = await opened.version()
             answer.state = Database.READY
-    except (Fault, TimeoutError) as error:
-        answer.ClearField("latency")
-        answer.state = Database.UNAVAILABLE
-        known = isinstance(error, Fault)
-        answer.reason = error.name if known else reason_name(Reason.REASON_STORE_UNAVAILABLE)
-        answer.message = (
-            error.message if known else f"{opened.origin.title} does not answer in time."
-        )
+            return
+    except Fault as fault:
+        answer.reason, answer.message = fault.name, fault.message
+    except TimeoutError:
+        answer.reason = reason_name(Reason.REASON_STORE_UNAVAILABLE)
+        answer.message = f"{opened.origin.title} does not answer in time."
+    answer.ClearField("latency")
+    answer.state = Database.UNAVAILABLE

@@ -32,6 +32,7 @@ from nexpo.users.v1.user_records_pb2 import (
 )
 from nexpo.users.v1.user_records_service import UserRecordActivitiesBase
 from nexpo.users.v1.users_pb2 import User
+from nexpo_db_worker.databases.opened import Databases
 from nexpo_db_worker.users.users import UserDatabases, Users
 from nexpo_runtime.errors import Fault, FieldViolation
 from nexpo_runtime.worker import activity
@@ -41,11 +42,11 @@ class UserRecordActivities(UserRecordActivitiesBase):
     """Effects on users, each fenced by its key in the database where it lands.
 
     Args:
-        users: Those of every database that is switched on.
+        databases: Those that are switched on.
     """
 
-    def __init__(self, users: UserDatabases) -> None:
-        self._users = users
+    def __init__(self, databases: Databases) -> None:
+        self._users = UserDatabases.over(databases)
 
     async def describe_databases(
         self, request: DescribeDatabasesRequest

@@ -16,6 +16,7 @@ from nexpo.users.v1.users_pb2 import (
 )
 from nexpo.users.v1.users_service import UserServiceReads
 from nexpo_db_worker.capabilities.rows import Place
+from nexpo_db_worker.databases.opened import Databases
 from nexpo_db_worker.users.page_token import PageTokens
 from nexpo_db_worker.users.users import StoredUser, UserDatabases, Users
 from nexpo_runtime.edge.page_size import PageSize
@@ -34,12 +35,12 @@ class UserReads(UserServiceReads):
     """Reads of users.
 
     Args:
-        users: Those of every database that is switched on.
+        databases: Those that are switched on.
         signer: Signs page tokens.
     """
 
-    def __init__(self, users: UserDatabases, signer: Signer) -> None:
-        self._users = users
+    def __init__(self, databases: Databases, signer: Signer) -> None:
+        self._users = UserDatabases.over(databases)
         self._tokens = PageTokens(signer)
 
     async def get_user(self, request: GetUserRequest) -> GetUserResponse:

@@ -15,7 +15,7 @@ from nexpo_db_worker.capabilities.records import Records
 from nexpo_db_worker.capabilities.rows import Place, Row, readable
 from nexpo_db_worker.claims import Claims
 from nexpo_db_worker.databases.names import id_of
-from nexpo_db_worker.databases.opened import Database
+from nexpo_db_worker.databases.opened import Database, Databases
 from nexpo_db_worker.users.fields import record_of, values_of
 from nexpo_db_worker.users.table import CLAIMS, USERS
 from nexpo_runtime.errors import Fault, reason_name
@@ -160,11 +160,11 @@ class UserDatabases:
     authority: Users
 
     @classmethod
-    def over(cls, databases: Mapping[str, Database], authority: str) -> Self:
-        """Those of databases, by id. Raises: Fault: CAPABILITY_MISSING."""
-        users = [Users.over(database) for _, database in sorted(databases.items())]
+    def over(cls, databases: Databases) -> Self:
+        """Those of the databases. Raises: Fault: CAPABILITY_MISSING."""
+        users = [Users.over(database) for _, database in sorted(databases.all.items())]
         named = {one.database: one for one in users}
-        return cls(named, named[databases[authority].origin.name])
+        return cls(named, named[databases.all[databases.authority].origin.name])
 
     def get(self, database: str) -> Users:
         """Those of a database, by its name. Raises: Fault: STORE_DISABLED; INVALID_ARGUMENT."""

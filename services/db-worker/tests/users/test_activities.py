@@ -27,7 +27,7 @@ from nexpo.users.v1.user_records_pb2 import (
     UnlockUserRequest,
 )
 from nexpo.users.v1.users_pb2 import User
-from nexpo_db_worker.databases.opened import open_databases
+from nexpo_db_worker.databases.opened import Databases, open_databases
 from nexpo_db_worker.settings import DbSettings
 from nexpo_db_worker.users.activities import UserRecordActivities
 from nexpo_db_worker.users.users import UserDatabases
@@ -36,13 +36,13 @@ from nexpo_runtime.errors import Fault
 from nexpo_runtime.worker import activity
 from nexpo_runtime.worker.activity import ActivityContext
 
-STORES = ["databases/postgres", "databases/mongodb", "databases/supabase"]
+STORES = ["databases/mongodb", "databases/postgres", "databases/supabase"]
 
 
 @pytest.fixture
-async def users(
+async def databases(
     postgres_url: str, mongodb_url: str, supabase: SupabaseAddress
-) -> AsyncIterator[UserDatabases]:
+) -> AsyncIterator[Databases]:
     settings = DbSettings.load(
         database_url=postgres_url,
         enable_mongodb=True,
@@ -53,13 +53,18 @@ async def users(
         supabase_database_url=supabase.database_url,
     )
     async with AsyncExitStack() as stack:
-        yield UserDatabases.over(await open_databases(settings.entries(), stack), "postgres")
+        yield await open_databases(settings.configured, "postgres", stack)
 
 
 @pytest.fixture
-def db(users: UserDatabases, tenant: str) -> Iterator[UserRecordActivities]:
+def users(databases: Databases) -> UserDatabases:
+    return UserDatabases.over(databases)
+
+
+@pytest.fixture
+def db(databases: Databases, tenant: str) -> Iterator[UserRecordActivities]:
     with activity.within(ActivityContext(tenant, "t/nexpo.users.v1.OnboardUser/1", 1)):
-        yield UserRecordActivities(users)
+        yield UserRecordActivities(databases)
 
 
 def an_address() -> str:
@@ -77,7 +82,7 @@ async def an_active_user(db: UserRecordActivities, store: str) -> User:
 
 async def test_the_stores_that_are_on_are_told(db: UserRecordActivities) -> None:
     answer = await db.describe_databases(DescribeDatabasesRequest())
-    assert list(answer.enabled) == sorted(STORES)
+    assert list(answer.enabled) == STORES
     assert answer.authority == "databases/postgres"
 
 
