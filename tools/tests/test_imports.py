@@ -15,10 +15,20 @@ from nexpo_tools.import_rules import check_imports
     ("home", "package", "line"),
     [
         ("services/db-worker", "nexpo_db_worker", "import nexpo_gateway"),
+        (
+            "services/db-worker",
+            "nexpo_db_worker.users",
+            "from nexpo_db_worker.engines import postgres",
+        ),
+        (
+            "services/db-worker",
+            "nexpo_db_worker.engines.postgres",
+            "from nexpo_db_worker.users import table",
+        ),
         ("shared/runtime", "nexpo_runtime", "import nexpo_db_worker"),
         ("shared/contracts", "nexpo", "import nexpo_runtime"),
         ("shared/contracts", "nexpo", "import temporalio"),
-        ("dev", "nexpo_dev", "from nexpo_db_worker import stores"),
+        ("dev", "nexpo_dev", "from nexpo_db_worker import databases"),
         ("dev", "nexpo_dev", "from nexpo_runtime import errors"),
         ("clients/cli", "nexpo_cli", "from nexpo_runtime import errors"),
         ("services/gateway", "nexpo_gateway", "import nexpo_dev"),
@@ -30,10 +40,12 @@ def test_a_planted_import_across_a_boundary_is_found(
     home: str, package: str, line: str, tmp_path: Path
 ) -> None:
     ignored = shutil.ignore_patterns("__pycache__", "node_modules")
-    shutil.copytree(ROOT / home / package, tmp_path / package, ignore=ignored)
+    top, room = package.partition(".")[0], tmp_path / package.replace(".", "/")
+    shutil.copytree(ROOT / home / top, tmp_path / top, ignore=ignored)
     # A capability's folder: it has no __init__.py.
-    planted = tmp_path / package / "planted/deeply.py"
+    planted = room / "planted/deeply.py"
     planted.parent.mkdir()
-    planted.write_text(f"{line}\n", encoding="utf-8")
+    planted.write_text(f"{line}
+", encoding="utf-8")
 
-    assert f"{package}.planted.deeply" in check_imports(ROOT, [tmp_path / package])
+    assert f"{package}.planted.deeply" in check_imports(ROOT, [tmp_path / top])
