@@ -45,7 +45,6 @@ def test_a_planted_import_across_a_boundary_is_found(
     # A capability's folder: it has no __init__.py.
     planted = room / "planted/deeply.py"
     planted.parent.mkdir()
-    planted.write_text(f"{line}
-", encoding="utf-8")
+    planted.write_text(f"{line}\n", encoding="utf-8")
 
     assert f"{package}.planted.deeply" in check_imports(ROOT, [tmp_path / top])
