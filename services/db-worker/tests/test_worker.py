@@ -84,7 +84,7 @@ class Worker:
     async def end(self) -> int:
         """SIGTERM; its exit code."""
         self.process.terminate()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             code = await self.process.wait()
             await self._reader
         return code
@@ -123,7 +123,7 @@ async def call(
     opened: WorkerClients, path: str, request: Message, answer: type[MessageT], tenant: str
 ) -> MessageT:
     raw = await opened.call(
-        "nexpo-db", path, request.SerializeToString(), tenant=tenant, timeout=10, operation="op"
+        "nexpo-db", path, request.SerializeToString(), tenant=tenant, timeout=60, operation="op"
     )
     return answer.FromString(raw)
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from nexpo_runtime.edge.worker_clients import WorkerClients
 from nexpo_runtime.service.health import Health
+from nexpo_runtime.temporal.connection import TemporalLink
 from nexpo_runtime.worker.invocation import Service
 from nexpo_runtime.worker.polling import linked
 
@@ -63,17 +64,25 @@ async def _temporal(
     services: Sequence[Service],
     health: Health,
 ) -> AsyncIterator[OperationsBackend]:
-    link = linked(settings, health, queue=QUEUE, workflows=workflows, services=services)
-    async with link as poller:
+    if not settings.runs_processes:
+        async with TemporalLink(settings) as link:
+            health.add("temporal", link.check)
+            yield _backend(settings, contract, link)
+        return
+    polling = linked(settings, health, queue=QUEUE, workflows=workflows, services=services)
+    async with polling as poller:
         poller.start()
         try:
-            yield TemporalBackend(
-                poller.link,
-                queues={
-                    name: settings.queue(rpc.rule.start.queue)
-                    for name, rpc in contract.by_type.items()
-                },
-                results={name: rpc.result for name, rpc in contract.by_type.items() if rpc.result},
-            )
+            yield _backend(settings, contract, poller.link)
         finally:
             await poller.drain()
+
+
+def _backend(settings: GatewaySettings, contract: Contract, link: TemporalLink) -> TemporalBackend:
+    return TemporalBackend(
+        link,
+        queues={
+            name: settings.queue(rpc.rule.start.queue) for name, rpc in contract.by_type.items()
+        },
+        results={name: rpc.result for name, rpc in contract.by_type.items() if rpc.result},
+    )

@@ -97,15 +97,14 @@ async def running_gateway(
         methods=len(contract.rpcs),
         workers={name: ", ".join(found) or "none" for name, found in settings.workers.items()},
     )
-    natives = discover(nexpo_gateway).natives
+    natives = discover(nexpo_gateway, "processes").natives
     keys = open_keys(settings)
     health = Health(settings.service)
     async with contextlib.AsyncExitStack() as stack:
         # Left in reverse: not ready, stop intake and drain, close, flush.
         stack.callback(tracing.flush)
         workers = await stack.enter_async_context(WorkerClients(settings, settings.workers))
-        serves = served([*services, *natives], workflows)
-        probe: Service = Probe(settings.service, providers or {}, serves)
+        probe: Service = Probe(settings.service, providers or {}, served(services, workflows))
         backend = await stack.enter_async_context(
             running_engine(settings, contract, workflows, [*services, probe], workers, health)
         )

@@ -65,7 +65,7 @@ async def test_a_gateway_whose_package_lacks_a_workflow_does_not_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lacking = dataclasses.replace(discover(nexpo_gateway), workflows=())
-    monkeypatch.setattr("nexpo_runtime.worker.bootstrap.discover", lambda package: lacking)
+    monkeypatch.setattr("nexpo_runtime.worker.bootstrap.discover", lambda *_: lacking)
 
     with pytest.raises(ContractError) as refused:
         await main(

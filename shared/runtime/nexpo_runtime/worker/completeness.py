@@ -45,6 +45,7 @@ def check_complete(
     services: Sequence[type[Service]],
     workflows: Sequence[type],
     runtime: Sequence[str],
+    natives: Sequence[type[Service]] = (),
 ) -> None:
     """Checks that a worker serves its queue: all of it, and nothing of another.
 
@@ -53,18 +54,19 @@ def check_complete(
         services: The classes that implement its services.
         workflows: What it runs.
         runtime: Full names of services that the runtime adds to every worker.
+        natives: The classes that implement native methods.
 
     Raises:
         ContractError: Lists every part that is missing, wrong or on another queue.
     """
-    check(services, queue.name)
+    check([*services, *natives], queue.name)
     check_queue(tuple(workflows), queue.name)
-    found = {service.CONTRACT.name for service in services} | set(runtime)
+    found = {service.CONTRACT.name for service in (*services, *natives)} | set(runtime)
     rpcs = set(served(services, workflows))
     problems = [
         f"{part.place}: {part.name} belongs to {queue.name}, and no class of its"
         " worker is it: extend its base of nexpo....*_service in a module of the worker's package"
-        for part in queue.services
+        for part in (*queue.services, *queue.natives)
         if part.name not in found
     ]
     problems += [

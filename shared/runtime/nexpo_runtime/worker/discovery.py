@@ -37,11 +37,15 @@ class Found:
 
 
 @functools.cache
-def discover(package: ModuleType) -> Found:
+def discover(package: ModuleType, skip: str = "") -> Found:
     """The workflows and services of a package.
 
     Its folders are walked as files, so they need no `__init__.py`. A module is imported
     only if its source names what the contract generated: no SDK is loaded for nothing.
+
+    Args:
+        package: The package.
+        skip: A folder of it that is not looked into.
 
     Raises:
         ContractError: Two classes claim one contract, an Operation has none, or a module
@@ -49,7 +53,7 @@ def discover(package: ModuleType) -> Found:
     """
     classes = [
         value
-        for module in _modules(package)
+        for module in _modules(package, skip)
         for value in list(vars(module).values())
         if isinstance(value, type) and value.__module__ == module.__name__
     ]
@@ -116,14 +120,18 @@ def _named(cls: type) -> str:
     return f"{cls.__module__}.{cls.__name__}"
 
 
-def _modules(package: ModuleType) -> Iterator[ModuleType]:
+def _modules(package: ModuleType, skip: str) -> Iterator[ModuleType]:
     if not hasattr(package, "__path__"):
         yield package
         return
     for folder in map(Path, package.__path__):
         for file in sorted(folder.rglob("*.py")):
             parts = file.relative_to(folder).with_suffix("").parts
-            if parts[-1] == "__main__" or not all(part.isidentifier() for part in parts):
+            if (
+                parts[-1] == "__main__"
+                or parts[0] == skip
+                or not all(part.isidentifier() for part in parts)
+            ):
                 continue
             if _NAMES_THE_CONTRACT.search(file.read_text(encoding="utf-8")):
                 name = ".".join([package.__name__, *parts])

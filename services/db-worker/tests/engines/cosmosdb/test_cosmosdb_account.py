@@ -138,7 +138,7 @@ async def test_what_was_acknowledged_outlives_a_kill_in_the_midst_of_writes(
                     busy.set()
 
         writers = [asyncio.create_task(write()) for _ in range(8)]
-        await asyncio.wait_for(busy.wait(), 30)
+        await asyncio.wait_for(busy.wait(), 90)
         await server.kill()
         await asyncio.gather(*writers)
         await server.start()

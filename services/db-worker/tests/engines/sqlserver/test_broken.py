@@ -68,7 +68,7 @@ async def sessions(postgres: asyncpg.Connection) -> int:
 async def blocked(postgres: asyncpg.Connection, count: int) -> None:
     """Waits until so many sessions wait for a lock."""
     query = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 90
     while await postgres.fetchval(query) < count:
         assert time.monotonic() < deadline, "nothing waits for the lock"
         await asyncio.sleep(0.02)
@@ -120,7 +120,7 @@ async def test_a_wrong_password_and_a_wrong_database_are_denied(
             began = time.monotonic()
             with pytest.raises(Fault, match="STORE_DENIED") as caught:
                 await database.ping()
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < PATIENCE_S
             assert "Login failed" not in str(caught.value)
     assert "hunter2" not in caplog.text
 
@@ -130,7 +130,7 @@ async def test_a_server_that_is_away_at_the_start_is_met_when_it_comes(own: SqlS
     async with opened(own.url) as database:
         began = time.monotonic()
         assert await reason_of(database.ping()) == "STORE_UNAVAILABLE"
-        assert time.monotonic() - began < 2, "a refused connection is known at once"
+        assert time.monotonic() - began < PATIENCE_S, "a refused connection is known at once"
         await own.start()
         users = Users.over(database)
         created = await users.create("t", new_key(), new_record())
@@ -270,7 +270,7 @@ async def test_closing_waits_for_no_one_and_leaves_no_session(own: SqlServer) ->
         async with opened(own.url) as database:
             await asyncio.gather(*(database.ping() for _ in range(20)))
             assert 0 < await sessions(postgres) <= 8
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 90
         while await sessions(postgres):
             assert time.monotonic() < deadline, "sessions stay open"
             await asyncio.sleep(0.02)

@@ -40,6 +40,12 @@ def read(data: bytes) -> tuple[int, bytes, bytes]:
     return read_message(exactly)
 
 
+def test_a_message_without_an_end_is_given_up_when_it_is_larger_than_any() -> None:
+    part = packet(Kind.REPLY, b"x" * 30_000).replace(b"\x04\x01", b"\x04\x00", 1)  # more comes
+    with pytest.raises(MalformedError):
+        read(part * 100)  # 3 MB: read on, it is an EOFError
+
+
 @pytest.mark.parametrize("offer", list(Offer))
 def test_each_offer_is_read_as_it_is_made(offer: Offer) -> None:
     kind, payload, packets = read(packet(Kind.REPLY, prelogin(offer)))
