@@ -56,6 +56,7 @@ def test_only_its_files_and_generated_ones_change(followed: Followed) -> None:
     assert changed_beside(followed) == []
 
 
+@pytest.mark.verify
 @pytest.mark.timeout(400)
 def test_its_last_step_is_run_as_it_stands(followed: Followed) -> None:
     check_last_step(followed)
