@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from nexpo.operations.v1.operations_service import OperationServiceNatives
 from nexpo_tools.generate import ROOT
 
 PRELUDE = """
@@ -318,6 +319,17 @@ def test_generated_modules_are_clean_under_strict(generated: Path, tmp_path: Pat
     )
 
     assert types_of(generated, tmp_path, modules) == ""
+
+
+def test_native_methods_have_a_base_that_says_which_of_them_stream() -> None:
+    contract = OperationServiceNatives.CONTRACT
+
+    assert (contract.queue, {method.kind for method in contract.methods}) == (
+        "nexpo-gateway",
+        {"native"},
+    )
+    assert [m.method for m in contract.methods if m.streams] == ["watch_operation"]
+    assert {m.method for m in contract.methods} == OperationServiceNatives.__abstractmethods__
 
 
 def test_the_reference_describes_the_new_rpc(generated: Path) -> None:

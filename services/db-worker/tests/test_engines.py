@@ -116,9 +116,18 @@ async def test_every_call_is_measured_by_database_table_and_outcome(
 
 
 def test_a_table_without_an_etag_has_no_records() -> None:
-    database = Database(Origin("eu", "Bare"), engine(), Opened(ping=pong, version=untold))
+    database = Database(Origin("eu", "Bare"), engine(), Opened(ping=pong, version=untold), ())
     with pytest.raises(ContractError, match="sample_claims needs an etag"):
         database.records(SAMPLE_CLAIMS)
+
+
+def test_a_table_that_no_migration_makes_is_refused_before_anything_is_kept(
+    database: Database,
+) -> None:
+    table = Table("nowhere", (Column("name"),), id="name")
+    kind = database.origin.id
+    with pytest.raises(ContractError, match=f"No migration for {kind}.* makes the table nowhere: "):
+        database.fences(table)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -31,12 +32,15 @@ class Database:
         fenced: By table, the fences that were asked for: what must be purged.
     """
 
-    def __init__(self, origin: Origin, engine: Engine, opened: Opened) -> None:
+    def __init__(
+        self, origin: Origin, engine: Engine, opened: Opened, migrations: Sequence[Migration]
+    ) -> None:
         self.origin = origin
         self.fenced: dict[str, Fences] = {}
         self._engine = engine
         self._opened = opened
         self._version: str | None = None
+        self._migrations = migrations
 
     @property
     def id(self) -> str:
@@ -44,7 +48,7 @@ class Database:
         return self.origin.id
 
     def fences(self, table: Table) -> Fences:
-        """Fenced effects on a table. Raises: Fault: CAPABILITY_MISSING."""
+        """Fenced effects on a table. Raises: Fault: CAPABILITY_MISSING; ContractError."""
         made = self._made(Capability.FENCES, self._opened.fences, table)
         return self.fenced.setdefault(table.name, made)
 
@@ -85,7 +89,17 @@ class Database:
                     "capability": capability,
                 },
             )
+        self._check_made(table)
         return observed(make(table), self.id, table.name)
+
+    def _check_made(self, table: Table) -> None:
+        """Without its table an engine would say so late, or keep rows that nothing fences."""
+        name = re.compile(rf"(?<![a-z0-9_])(nexpo_)?{table.name}(?![a-z0-9])")
+        if not any(name.search(migration.text) for migration in self._migrations):
+            raise ContractError(
+                f"No migration for {self._engine.kind}, which {self.id} is, makes the table"
+                f" {table.name}: write <capability>/migrations/{self._engine.kind}/NNNN_..."
+            )
 
 
 @dataclass(frozen=True)
@@ -129,7 +143,7 @@ async def open_database(
     async with engine.open(entry, origin, steps) as opened:
         if set(opened.capabilities()) != engine.capabilities:
             raise ContractError(f"{engine.kind} must offer exactly what its ENGINE declares.")
-        yield Database(origin, engine, opened)
+        yield Database(origin, engine, opened, steps)
 
 
 async def open_databases(
