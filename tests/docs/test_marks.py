@@ -47,6 +47,6 @@ def test_every_file_with_tests_is_where_they_look() -> None:
     assert [file for file in files if not file.startswith(paths)] == []
 
 
-@pytest.mark.parametrize("path", (*pytest_order.WITH_STACK, *pytest_order.LONGEST))
+@pytest.mark.parametrize("path", [*pytest_order.WITH_STACK, *pytest_order.LONGEST])
 def test_a_path_that_the_order_names_is_there(path: str) -> None:
     assert Path(ROOT / path).exists()
