@@ -27,6 +27,7 @@ from typing import cast
 
 import pytest
 
+from nexpo_dev.servers import Server
 from nexpo_dev.stack import Stack
 from nexpo_dev.waiting import PATIENCE
 
@@ -199,14 +200,20 @@ def embedded_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     limits = dict.fromkeys(("RATE_LIMIT", "RATE_BURST", "PUBLIC_RATE_LIMIT"), "1000")
     settings = {"TIME_SCALE": "0.5", "TASK_AFTER": "1.5", **limits}
     stack = Stack(tmp_path_factory.mktemp("stack"), settings=settings)
-    # Its processes belong to no event loop, so each test may use its own.
+    with kept_running(stack):
+        yield stack
+
+
+@contextlib.contextmanager
+def kept_running(server: Server | Stack) -> Iterator[None]:
+    """Runs it for many tests: its processes belong to no event loop, so each may use its own."""
     with contextlib.closing(asyncio.new_event_loop()) as loop:
         try:
-            loop.run_until_complete(stack.start())
-            yield stack
+            loop.run_until_complete(server.start())
+            yield
         finally:
-            loop.run_until_complete(stack.stop())
-            stack.remove()
+            loop.run_until_complete(server.stop())
+            server.remove()
 
 
 class _Owner:
