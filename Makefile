@@ -1,4 +1,4 @@
-# Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
+# Two commands say most: `make demo` and `make test`. `make help` lists the rest.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null && $$p -c 'import sys,venv,ensurepip; raise SystemExit(not (3,11) <= sys.version_info[:2] < (3,14))' 2>/dev/null && echo $$p && break; done)
@@ -54,7 +54,7 @@ test: .venv/.ready ## Run what every change must pass; JUnit XML in build/junit.
 verify: .venv/.ready ## Run the tests that are too long for every change; JUnit XML in build/verify.xml
 	@mkdir -p build && rm -f build/verify.xml
 	@$(PYTEST) -m verify --junitxml=build/verify.xml $(TESTS); code=$$?; \
-	$(PY) -m bench.verified make verify $(if $(TESTS),TESTS="$(TESTS)") && exit $$code
+	$(PY) -m tests.verified make verify $(if $(TESTS),TESTS="$(TESTS)") && exit $$code
 
 RUNS ?= 20000
 SEED ?= 1
@@ -113,3 +113,7 @@ bench: .venv/.bench-ready ## Measure what the house costs; figures in build/benc
 pictures: .venv/.ready ## Write the figures and pictures of docs/benchmarks.md and docs/reliability.md from build/
 	@$(PY) -m bench.report
 	@$(PY) -m bench.reliability
+
+.PHONY: verified
+verified: .venv/.ready ## Write the last result of make verify into docs/reliability.md
+	@$(PY) -m bench.reliability --only-verify

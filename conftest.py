@@ -1,8 +1,8 @@
-"""Gives every test of the workspace the servers of the embedded stack as fixtures."""
+"""Gives every test the servers of the embedded stack, and the tests their order."""
 
 import signal
 
-pytest_plugins = ["nexpo_dev.pytest_plugin", "tests.replay.plugin"]
+pytest_plugins = ["nexpo_dev.pytest_plugin", "nexpo_dev.pytest_order", "tests.replay.plugin"]
 
 # A shell that starts the tests in the background makes them ignore SIGINT, and every process that
 # they start would inherit that: Ctrl-C could not be tested.

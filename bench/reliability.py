@@ -1,6 +1,6 @@
 """Writes the figures of docs/reliability.md and its pictures: `python -m bench.reliability`.
 
-Reads what `make simulate`, `make test`, `make chaos` and `make soak` left under build/.
+Reads what `make simulate`, `make chaos`, `make soak` and `make verify` left under build/.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 from . import charts
 from .machine import ROOT, of, table
 
-BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 PARTS = ("simulation", "chaos", "soak")
+_TARGETS = {"simulation": "simulate"}
 _WINDOW = 5.0  # seconds that a point of the throughput stands for
 
 
@@ -33,11 +33,6 @@ def write(found: Mapping[str, Mapping[str, Any]], docs: Path) -> None:
     folder.mkdir(exist_ok=True)
     for name, picture in pictures(found["soak"]).items():
         (folder / f"{name}.svg").write_text(picture)
-    page = docs / "reliability.md"
-    before, begin, rest = page.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{page} has no {BEGIN} and {END}")
     lines = [
         *_provenance(found),
         *_simulation(found["simulation"]),
@@ -45,7 +40,51 @@ def write(found: Mapping[str, Mapping[str, Any]], docs: Path) -> None:
         *_world(found["chaos"]),
         *_soak(found["soak"]),
     ]
-    page.write_text("\n".join([before + begin, "", *lines, END + after]))
+    replace(docs, "figures", lines)
+
+
+def write_verified(figures: Mapping[str, Any], docs: Path) -> None:
+    """Writes the result of `make verify` into the page.
+
+    Args:
+        figures: The content of build/verify.json.
+        docs: The folder of the documentation.
+
+    Raises:
+        ValueError: The page has no marks.
+    """
+    parts: Mapping[str, Mapping[str, float]] = figures["parts"]
+    lines = [
+        f"`{figures['command']}`, {of(figures)}: {sum(part['tests'] for part in parts.values()):g}"
+        f" tests in {figures['seconds'] / 60:.1f} minutes, {len(figures['failed'])} failed,"
+        f" {len(figures['skipped'])} skipped.",
+        "",
+        "| Tests | How many | Failed | Seconds |",
+        "|---|---|---|---|",
+        *(
+            f"| {name} | {part['tests']} | {part['failed']} | {part['seconds']:.0f} |"
+            for name, part in sorted(parts.items())
+        ),
+        "",
+        *(f"- FAILED {name}" for name in figures["failed"]),
+        *(f"- SKIPPED {name}: {why}" for name, why in figures["skipped"].items()),
+    ]
+    replace(docs, "verify", [*lines, ""] if lines[-1] else lines)
+
+
+def replace(docs: Path, name: str, lines: Sequence[str]) -> None:
+    """Puts lines between the marks of the page with this name.
+
+    Raises:
+        ValueError: The page has no such marks.
+    """
+    page = docs / "reliability.md"
+    begin_mark, end_mark = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, begin, rest = page.read_text().partition(begin_mark)
+    _, end, after = rest.partition(end_mark)
+    if not (begin and end):
+        raise ValueError(f"{page} has no {begin_mark} and {end_mark}")
+    page.write_text("\n".join([before + begin, "", *lines, end + after]))
 
 
 def _provenance(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -192,16 +231,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.reliability", description=__doc__)
     parser.add_argument("--figures", type=Path, default=ROOT / "build")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs")
+    parser.add_argument("--only-verify", action="store_true")
     arguments = parser.parse_args()
-    missing = [name for name in PARTS if not (arguments.figures / f"{name}.json").exists()]
+    wanted = ["verify"] if arguments.only_verify else [*PARTS, "verify"]
+    found = {
+        name: json.loads(file.read_text())
+        for name in wanted
+        if (file := arguments.figures / f"{name}.json").exists()
+    }
+    missing = [f"make {_TARGETS.get(name, name)}" for name in wanted if name not in found]
     if missing:
-        raise SystemExit(
-            f"There are no figures of {', '.join(missing)} in {arguments.figures}:"
-            " run make simulate, make chaos and make soak first."
-        )
-    found = {name: json.loads((arguments.figures / f"{name}.json").read_text()) for name in PARTS}
-    write(found, arguments.docs)
-    print(f"wrote the figures of {arguments.docs / 'reliability.md'} and its pictures")
+        raise SystemExit(f"{arguments.figures} lacks figures: run {', '.join(missing)} first.")
+    write_verified(found.pop("verify"), arguments.docs)
+    if found:
+        write(found, arguments.docs)
+    print(f"wrote the figures of {arguments.docs / 'reliability.md'}")
 
 
 if __name__ == "__main__":

@@ -8,8 +8,15 @@ from typing import Any
 
 import pytest
 
-from bench.reliability import BEGIN, END, pictures, write
+from bench.reliability import pictures, write, write_verified
+from tests.verified import result
 
+BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+JUNIT = """<testsuites><testsuite time="90.5">
+<testcase classname="tests.a" name="one" time="1.5"/>
+<testcase classname="tests.a" name="two" time="2.5"><failure message="no"/></testcase>
+<testcase classname="tests.b" name="three" time="4"><skipped message="needs root"/></testcase>
+</testsuite></testsuites>"""
 ABOUT: dict[str, Any] = {
     "command": "make it",
     "time": "2026-01-01T00:00:00Z",
@@ -122,3 +129,17 @@ def test_kills_are_marked_in_the_pictures_of_the_load() -> None:
         assert ElementTree.fromstring(picture).tag.endswith("svg")
         assert picture.count('class="mark"') == 1
         assert ">db</text>" in picture
+
+
+def test_the_page_tells_what_make_verify_found(tmp_path: Path) -> None:
+    page, junit = tmp_path / "reliability.md", tmp_path / "verify.xml"
+    page.write_text("before\n<!-- verify: begin --><!-- verify: end -->after")
+    junit.write_text(JUNIT)
+    write_verified({**ABOUT, **result(junit)}, tmp_path)
+    text = page.read_text()
+    assert text.startswith("before\n<!-- verify: begin -->\n")
+    assert text.endswith("<!-- verify: end -->after")
+    assert "commit 0123456789ab, 2026-01-01T00:00:00Z: 3 tests in 1.5 minutes, 1 failed" in text
+    assert "| tests.a | 2 | 1 | 4 |" in text
+    assert "- FAILED tests.a::two" in text
+    assert "- SKIPPED tests.b::three: needs root" in text

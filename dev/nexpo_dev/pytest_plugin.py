@@ -10,6 +10,7 @@ _SECRET_ACCESS_KEY or TEST_ANTHROPIC_BASE_URL/_API_KEY in the environment, the s
 against that server instead.
 """
 
+import asyncio
 import contextlib
 import json
 import os
@@ -19,12 +20,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+from nexpo_dev.servers import Server
+from nexpo_dev.stack import Stack
 from nexpo_dev.waiting import PATIENCE
 
 _SOCKET = pytest.StashKey[Path]()
@@ -185,6 +189,31 @@ def temporal(request: pytest.FixtureRequest) -> TemporalAddress:
     """Temporal's dev server; tests keep apart by their task queues."""
     found = _ask(request, "temporal")
     return TemporalAddress(found["url"], found["namespace"], found["ui_url"])
+
+
+@pytest.fixture(scope="session")
+def embedded_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Everything runs, for all tests of this process; a test leaves it as it was.
+
+    Its time-outs are short, and its limits wide: its clients are many at once.
+    """
+    limits = dict.fromkeys(("RATE_LIMIT", "RATE_BURST", "PUBLIC_RATE_LIMIT"), "1000")
+    settings = {"TIME_SCALE": "0.5", "TASK_AFTER": "1.5", **limits}
+    stack = Stack(tmp_path_factory.mktemp("stack"), settings=settings)
+    with kept_running(stack):
+        yield stack
+
+
+@contextlib.contextmanager
+def kept_running(server: Server | Stack) -> Iterator[None]:
+    """Runs it for many tests: its processes belong to no event loop, so each may use its own."""
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        try:
+            loop.run_until_complete(server.start())
+            yield
+        finally:
+            loop.run_until_complete(server.stop())
+            server.remove()
 
 
 class _Owner:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 
 _CHUNK = 1 << 20
@@ -30,21 +31,26 @@ def found_in(data: bytes, text: str) -> bool:
     return any(form in data or form.lower() in lower for form in disguises(text))
 
 
-def files_with(folder: Path, text: str) -> Iterator[Path]:
-    """The files under a folder that hold a text; relative paths."""
-    forms = disguises(text)
-    overlap = max(len(form) for form in forms)
+def files_with(folder: Path, texts: Sequence[str]) -> Iterator[Path]:
+    """The files under a folder that hold one of the texts; relative paths.
+
+    All texts begin alike: only where that beginning is found is each looked for.
+    """
+    alike = disguises(os.path.commonprefix(texts))  # noqa: RUF071  # texts, no paths
+    forms = frozenset().union(*map(disguises, texts))
     for file in sorted(folder.rglob("*")):
-        if file.is_file() and _holds(file, forms, overlap):
+        if file.is_file() and _holds(file, alike, forms):
             yield file.relative_to(folder)
 
 
-def _holds(file: Path, forms: set[bytes], overlap: int) -> bool:
+def _holds(file: Path, alike: Set[bytes], forms: Set[bytes]) -> bool:
+    overlap = max(len(form) for form in forms)
     try:
         with file.open("rb") as source:
             tail = b""
             while chunk := source.read(_CHUNK):
-                if any(form in tail + chunk for form in forms):
+                seen = tail + chunk
+                if any(form in seen for form in alike) and any(form in seen for form in forms):
                     return True
                 tail = chunk[-overlap:]
     except FileNotFoundError:  # a server has deleted it meanwhile

@@ -216,16 +216,17 @@ async def test_no_file_of_the_stack_holds_it_but_where_it_belongs(
     played: Canaries, kind: str
 ) -> None:
     found: dict[str, set[str]] = {}
-    for text in played.texts[kind]:
-        for file in files_with(played.folder, text):
-            found.setdefault(file.parts[0], set()).add(str(file))
+    for file in files_with(played.folder, played.texts[kind]):
+        found.setdefault(file.parts[0], set()).add(str(file))
     elsewhere = {place: files for place, files in found.items() if place not in ALLOWED[kind]}
     assert not elsewhere
     assert set(found) == set(ALLOWED[kind]), "it is missing where it belongs: the search is blind"
 
 
 async def test_temporals_database_was_searched_with_its_write_ahead_file(played: Canaries) -> None:
-    database = {file.name for file in files_with(played.folder / "temporal", "refused-by-mongodb")}
+    database = {
+        file.name for file in files_with(played.folder / "temporal", ["refused-by-mongodb"])
+    }
     assert database & {"temporal.sqlite", "temporal.sqlite-wal"}
 
 

@@ -10,31 +10,31 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import unquote
 
+import grpc.aio
 import httpx
 import pytest
 import pytest_asyncio
 
-from nexpo_dev.running import running
-from nexpo_dev.stack import SERVICES, Stack
+from nexpo_dev.stack import Stack
 
 from .surfaces import Clients, Outcome
 from .table import Case, Line, read
 
 TABLE = read()
 RUNS = [(case, surface) for case in TABLE.cases for surface in case.surfaces]
-PARTS = ("temporal", "postgres", "mongodb", "object_storage", "mailbox")
-# A client of these tests makes more calls than a person.
-SETTINGS = {"RATE_LIMIT": "1000", "RATE_BURST": "1000", "PUBLIC_RATE_LIMIT": "1000"}
 _NOT_READY, _TRIES = "VERIFICATION_NOT_READY", 150
 _REPEAT = re.compile(r'\{"\$repeat": \["([^"]*)", (\d+)\]\}')
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Stack, Clients]]:
-    """Everything but three of the stores and the model."""
-    stack = Stack(tmp_path_factory.mktemp("cases"), only=(*PARTS, *SERVICES), settings=SETTINGS)
-    async with running(stack) as channel, httpx.AsyncClient(trust_env=False, timeout=90) as http:
-        yield stack, Clients(stack, channel, http)
+async def stack(embedded_stack: Stack) -> AsyncIterator[tuple[Stack, Clients]]:
+    """The stack, and clients of it."""
+    address = embedded_stack.gateway.grpc_address
+    async with (
+        grpc.aio.insecure_channel(address) as channel,
+        httpx.AsyncClient(trust_env=False, timeout=90) as http,
+    ):
+        yield embedded_stack, Clients(embedded_stack, channel, http)
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -1,23 +1,19 @@
-"""One running house for all end-to-end tests of a pytest process."""
+"""The house is shared by all tests of a pytest process."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import pytest
+import grpc.aio
 import pytest_asyncio
 
-from nexpo_dev.running import running
 from nexpo_dev.stack import Stack
 
 from .house import House
 
-SETTINGS = {"TIME_SCALE": "0.5", "TASK_AFTER": "1.5"}
-
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+async def house(embedded_stack: Stack) -> AsyncIterator[House]:
     """Everything runs; a test leaves it as it was."""
-    stack = Stack(tmp_path_factory.mktemp("house"), settings=SETTINGS)
-    async with running(stack) as channel:
-        yield House(stack, channel)
+    async with grpc.aio.insecure_channel(embedded_stack.gateway.grpc_address) as channel:
+        yield House(embedded_stack, channel)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
+
+from nexpo_dev.stack import Stack
 
 from .kinds import kinds_method
 from .processes import Nexpo, RunningStack
@@ -26,21 +23,10 @@ def kinds() -> MethodDescriptor:
     return kinds_method()
 
 
-@pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """Temporal, two databases, storage, mail and the four services."""
-    # Short, for the Unix sockets in it; passable, for PostgreSQL's own user.
-    folder = Path(tempfile.mkdtemp(prefix="nexpo-cli-", dir="/tmp"))
-    folder.chmod(0o711)
-    stack = RunningStack(folder / "stack")
-    try:
-        stack.do(stack.stack.__aenter__())
-        yield stack
-    finally:
-        stack.do(stack.stack.__aexit__(None, None, None))
-        stack.stack.remove()
-        stack.close()
-        shutil.rmtree(folder, ignore_errors=True)
+@pytest.fixture
+def running(embedded_stack: Stack) -> RunningStack:
+    """The stack, for tests that block."""
+    return RunningStack(embedded_stack)
 
 
 @pytest.fixture

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from nexpo_dev.stack import Stack
@@ -55,24 +54,13 @@ class Nexpo:
         )
 
 
+@dataclass(frozen=True)
 class RunningStack:
-    """A stack in a thread of its own, so that tests that block can use it."""
+    """A stack, used by tests that block."""
 
-    def __init__(self, folder: Path) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        # SQL Server stays off, and Claude too: neither is what these tests are about.
-        parts = ("temporal", "postgres", "mongodb", "object_storage", "mailbox")
-        services = ("gateway", "db-worker", "cloud-worker", "ai-worker")
-        # So that an undo that fails is a human's task soon.
-        settings = {"TASK_AFTER": "2"}
-        self.stack = Stack(folder, only=(*parts, *services), settings=settings)
+    stack: Stack
 
     def do(self, coroutine: Coroutine[Any, Any, object]) -> None:
         """Runs a coroutine of the stack to its end."""
-        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(120)
-
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+        with contextlib.closing(asyncio.new_event_loop()) as loop:
+            loop.run_until_complete(coroutine)

@@ -67,7 +67,7 @@ def test_a_user_is_onboarded_read_changed_and_deleted(nexpo: Nexpo, running: Run
     read = answer(nexpo("users", "get", user, "--view", "copies", "-o", "json"))
     # The mask is what was given.
     updated = nexpo("users", "update", user, "--profile.plan", "pro", "--follow")
-    listed = nexpo("users", "list")
+    listed = nexpo("users", "list", "--page-size", "1000")
     deleted = answer(nexpo("users", "delete", user, "--wait", "-o", "json"))
     gone = nexpo("users", "get", user)
 

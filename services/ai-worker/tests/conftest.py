@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import httpx
 import pytest
@@ -13,7 +12,7 @@ from pydantic import SecretStr
 from nexpo_ai_worker.claude.client import Claude, open_claude
 from nexpo_ai_worker.settings import AiSettings
 from nexpo_dev import servers
-from nexpo_dev.pytest_plugin import ClaudeAddress
+from nexpo_dev.pytest_plugin import ClaudeAddress, kept_running
 from nexpo_dev.servers.stand_ins import ClaudeServer
 
 OpenClaude = Callable[..., contextlib.AbstractAsyncContextManager[Claude]]
@@ -35,11 +34,23 @@ async def well(claude: ClaudeAddress) -> AsyncIterator[Claude]:
         yield opened
 
 
-@pytest.fixture
-async def stand_in(tmp_path: Path) -> AsyncIterator[ClaudeServer]:
-    """A stand-in of the test's own, to be made to fail."""
-    async with servers.claude(tmp_path) as server:
+@pytest.fixture(scope="module")
+def one_for_the_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClaudeServer]:
+    """Started once: that takes longer than most tests."""
+    server = servers.claude(tmp_path_factory.mktemp("claude"))
+    with kept_running(server):
         yield server
+
+
+@pytest.fixture
+async def stand_in(one_for_the_file: ClaudeServer) -> ClaudeServer:
+    """A stand-in to be made to fail, as if it were new: without faults, and running."""
+    if not one_for_the_file.running:
+        await one_for_the_file.start()
+    async with httpx.AsyncClient(base_url=one_for_the_file.url) as http:
+        (await http.delete("/_fault")).raise_for_status()
+        (await http.delete("/_requests")).raise_for_status()
+    return one_for_the_file
 
 
 @pytest.fixture

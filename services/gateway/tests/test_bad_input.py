@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from google.longrunning import operations_pb2 as longrunning
 from google.protobuf import json_format
 from google.protobuf.message import Message
@@ -19,8 +20,10 @@ from nexpo.users.v1.users_pb2 import (
     VerifyEmailRequest,
     VerifyEmailResponse,
 )
+from nexpo_dev.pytest_plugin import TemporalAddress
 
 from .clients import OPERATIONS, PARCELS, Gateway, Refused
+from .conftest import gateway_settings, ready, write_keys
 from .parcels.contract import message
 
 USERS = "/nexpo.users.v1.UserService/"
@@ -36,6 +39,18 @@ GOOD = {"email": "ada@b.example", "display_name": "Ada", "password": "long-enoug
 NOWHERE = f"operations/acme~nexpo.parcels.v1.SendParcel~none~{uuid.UUID(int=1)}"
 FOREIGN = f"operations/other~nexpo.parcels.v1.SendParcel~none~{uuid.UUID(int=1)}"
 ONBOARDING = f"operations/acme~nexpo.users.v1.OnboardUser~none~{uuid.UUID(int=1)}"
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def gateway(
+    temporal: TemporalAddress, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Gateway]:
+    """One for all mistakes."""
+    keys_file = write_keys(tmp_path_factory.mktemp("keys") / "keys.json")
+    async with ready(gateway_settings(temporal.url, keys_file)) as gateway:
+        yield gateway
 
 
 @dataclass(frozen=True)

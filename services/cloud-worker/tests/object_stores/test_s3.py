@@ -99,6 +99,7 @@ async def test_a_storage_that_stays_silent_is_unavailable_in_time(settings: Make
             assert await _reason(silenced) == "OBJECT_STORE_UNAVAILABLE"
 
 
+@pytest.mark.verify
 async def test_a_storage_killed_and_started_again_serves_the_same_client(tmp_path: Path) -> None:
     async with servers.object_storage(tmp_path) as server:
         settings = CloudSettings.load(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from temporalio.api.common.v1 import Memo, WorkflowExecution
@@ -50,6 +50,7 @@ class Description:
         events: How many events its current run's history has.
         completed: Whether it has ended with a result.
         terminated: Whether someone ended the run, or reset it.
+        cancelling: Whether a cancel was promised, seen by the workflow or not yet.
     """
 
     name: OperationName
@@ -59,6 +60,7 @@ class Description:
     events: int
     completed: bool = False
     terminated: bool = False
+    cancelling: bool = False
 
     def ended(self, fault: Fault | None) -> Progress:
         """The progress of an operation that has ended, also of one ended from outside."""
@@ -95,7 +97,7 @@ async def describe_any(client: Client, workflow_id: str, limit: timedelta) -> De
     )
     described = await from_info(client, raw.workflow_execution_info)
     await _merge(client, described.progress, raw.pending_activities)
-    return described
+    return replace(described, cancelling=raw.workflow_extended_info.cancel_requested)
 
 
 async def from_info(client: Client, info: WorkflowExecutionInfo) -> Description:

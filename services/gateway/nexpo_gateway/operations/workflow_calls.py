@@ -21,6 +21,9 @@ from .descriptions import describe
 from .pollers import unanswered
 from .temporal_calls import PROMPT, TemporalCalls
 
+_ANY_QUERY = "__temporal_workflow_metadata"
+"""One that the SDK answers for every workflow."""
+
 
 class WorkflowCalls:
     """Sends updates and queries to workflows.
@@ -54,6 +57,7 @@ class WorkflowCalls:
 
         async def make() -> Message:
             nonlocal accepted
+            await self._settled(client, name, timeout)
             update = await handle.start_update(
                 rpc.name,
                 request,
@@ -93,6 +97,19 @@ class WorkflowCalls:
                 return await self._calling.patient(timeout, ask())
         except Exception as error:
             raise await self._meaning(client, name, error, False, timeout) from error
+
+    async def _settled(self, client: Client, name: OperationName, timeout: float) -> None:
+        """Waits until the workflow has seen a cancel that was promised.
+
+        In one task with it the SDK would give the workflow the call first. A query is
+        answered once all that came before it was seen.
+        """
+        described = await self._calling.prompt(timeout, lambda limit: describe(client, name, limit))
+        if described.running and described.cancelling:
+            handle: WorkflowHandle[object, object] = client.get_workflow_handle(
+                name.workflow_id, run_id=described.run_id
+            )
+            await handle.query(_ANY_QUERY, rpc_timeout=timedelta(seconds=timeout))
 
     async def _current(
         self, client: Client, name: OperationName, timeout: float

@@ -9,7 +9,6 @@ from datetime import timedelta
 
 from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker
-from temporalio.worker._workflow_instance import _WorkflowLogicFlag
 
 from ..failures import worker_unavailable
 from ..service.health import Health
@@ -28,7 +27,6 @@ _STICKY_TIMEOUT = timedelta(seconds=2)
 """How long a task waits for the worker that has the workflow cached; a dead
 worker's workflows continue elsewhere after it."""
 
-_SINGLE_BATCH = _WorkflowLogicFlag.PROCESS_WORKFLOW_ACTIVATION_JOBS_AS_SINGLE_BATCH
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 5.0
 _REPORT_GRACE = 5.0
@@ -157,7 +155,7 @@ class QueuePoller:
 
     def _make(self, client: Client) -> Worker:
         settings = self._settings
-        worker = Worker(
+        return Worker(
             client,
             task_queue=self.queue,
             workflows=self._workflows,
@@ -177,11 +175,6 @@ class QueuePoller:
             default_heartbeat_throttle_interval=timedelta(seconds=1),
             build_id=settings.service,
         )
-        if self._workflows:
-            # A cancel that came with the same task is seen before a call is accepted. The SDK
-            # means to make it the default; a history says which order it was written in.
-            worker._set_default_workflow_logic_flag(_SINGLE_BATCH, enabled=True)
-        return worker
 
 
 @contextlib.asynccontextmanager
