@@ -76,7 +76,7 @@ async def begin(
 
 
 def sample_id(request_id: str) -> str:
-    return f"acme%2F%C3%BC/sample.v1.Sample/{request_id}-{uuid.uuid4().hex[:8]}"
+    return f"acme/sample.v1.Sample/{request_id}-{uuid.uuid4().hex[:8]}"
 
 
 async def eventually(condition: Callable[[], bool | Awaitable[bool]], within: float = 20) -> None:

@@ -23,7 +23,7 @@ class UserStoreActivities:
         request=data_pb2.DescribeStoresRequest,
         response=data_pb2.DescribeStoresResponse,
         start_to_close=timedelta(seconds=5),
-        retry=Retry.STANDARD,
+        retry=Retry.RETRY_STANDARD,
     )
     """The stores that are switched on, and which of them is the authority."""
 
@@ -33,7 +33,7 @@ class UserStoreActivities:
         request=data_pb2.ReserveEmailRequest,
         response=data_pb2.ReserveEmailResponse,
         start_to_close=timedelta(seconds=10),
-        retry=Retry.STANDARD,
+        retry=Retry.RETRY_STANDARD,
     )
     """Reserves an e-mail address in the authority. EMAIL_TAKEN when another has it."""
 
@@ -43,7 +43,7 @@ class UserStoreActivities:
         request=data_pb2.ReleaseEmailRequest,
         response=data_pb2.ReleaseEmailResponse,
         start_to_close=timedelta(seconds=10),
-        retry=Retry.FOREVER,
+        retry=Retry.RETRY_FOREVER,
     )
     """Undoes ReserveEmail, also one that has not landed yet."""
 
@@ -53,7 +53,7 @@ class UserStoreActivities:
         request=data_pb2.CreateUserRequest,
         response=data_pb2.CreateUserResponse,
         start_to_close=timedelta(seconds=10),
-        retry=Retry.STANDARD,
+        retry=Retry.RETRY_STANDARD,
     )
     """Creates a user's record in one store."""
 
@@ -63,7 +63,7 @@ class UserStoreActivities:
         request=data_pb2.RemoveUserRequest,
         response=data_pb2.RemoveUserResponse,
         start_to_close=timedelta(seconds=10),
-        retry=Retry.FOREVER,
+        retry=Retry.RETRY_FOREVER,
     )
     """Undoes CreateUser, also one that has not landed yet."""
 
@@ -73,7 +73,7 @@ class UserStoreActivities:
         request=data_pb2.LockUserRequest,
         response=data_pb2.LockUserResponse,
         start_to_close=timedelta(seconds=10),
-        retry=Retry.STANDARD,
+        retry=Retry.RETRY_STANDARD,
     )
     """Takes the user's lock in the authority and reads the user. USER_BUSY when
     another operation holds it, ETAG_MISMATCH when the user has changed,
@@ -86,7 +86,7 @@ class UserStoreActivities:
         request=data_pb2.UnlockUserRequest,
         response=data_pb2.UnlockUserResponse,
         start_to_close=timedelta(seconds=10),
-        retry=Retry.FOREVER,
+        retry=Retry.RETRY_FOREVER,
     )
     """Gives the lock back, also one that has not landed yet."""
 
@@ -96,7 +96,7 @@ class UserStoreActivities:
         request=data_pb2.ReadUserRequest,
         response=data_pb2.ReadUserResponse,
         start_to_close=timedelta(seconds=10),
-        retry=Retry.STANDARD,
+        retry=Retry.RETRY_STANDARD,
     )
     """Reads a user's record in one store."""
 
@@ -106,7 +106,7 @@ class UserStoreActivities:
         request=data_pb2.ReplaceUserRequest,
         response=data_pb2.ReplaceUserResponse,
         start_to_close=timedelta(seconds=10),
-        retry=Retry.STANDARD,
+        retry=Retry.RETRY_STANDARD,
     )
     """Writes a record over the one that has an expected etag."""
 
@@ -116,7 +116,7 @@ class UserStoreActivities:
         request=data_pb2.EraseUserRequest,
         response=data_pb2.EraseUserResponse,
         start_to_close=timedelta(seconds=10),
-        retry=Retry.FOREVER,
+        retry=Retry.RETRY_FOREVER,
     )
     """Deletes a user's record from one store, whatever its etag."""
 
@@ -126,7 +126,7 @@ class UserStoreActivities:
         request=data_pb2.ForgetEmailRequest,
         response=data_pb2.ForgetEmailResponse,
         start_to_close=timedelta(seconds=10),
-        retry=Retry.FOREVER,
+        retry=Retry.RETRY_FOREVER,
     )
     """Gives back an e-mail address for good, with its user gone."""
 
