@@ -70,3 +70,9 @@ class OperationName:
 def tenant_of(workflow_id: str) -> str:
     """The tenant in a workflow id."""
     return workflow_id.split("/", 1)[0]
+
+
+def step_key(workflow_id: str, step: str) -> str:
+    """Key of the effect of a step: the same on every attempt and in its undo."""
+    # Escaped, so that no step's name can be the end of another workflow id and its step.
+    return f"{workflow_id}/{step.replace('%', '%25').replace('/', '%2F')}"
