@@ -34,7 +34,7 @@ def workflow_ids() -> list[Vector]:
         ("{invoice_id}", "nexpo.invoices.v1.SendInvoice", ["2026/7"]),
         ("{year}/{name}", "nexpo.reports.v1.WriteReport", ["2026", "a~b é%_.-"]),
     ]
-    found = []
+    found: list[Vector] = []
     for template, type_, values in cases:
         filled = "/".join(map(escaped, values))
         keyed = template == "{request_id}"
@@ -65,8 +65,13 @@ def operation_names() -> list[Vector]:
         {"name": str(n), "workflow_id": n.workflow_id, "type": n.type, "first_run_id": n.run_id}
         for n in cases
     ]
-    wrong = ("acme~a.v1.B~r~run", "operations/acme~a.v1.B~run", "operations/acme~a.v1.B~~run")
-    wrong += ("operations/acme~a.v1.B~r%2f1~run", "operations/acme~a.v1.B~r/1~run")
+    wrong = (
+        "acme~a.v1.B~r~run",
+        "operations/acme~a.v1.B~run",
+        "operations/acme~a.v1.B~~run",
+        "operations/acme~a.v1.B~r%2f1~run",
+        "operations/acme~a.v1.B~r/1~run",
+    )
     return [*found, *({"refused": "no operation's name", "name": name} for name in wrong)]
 
 

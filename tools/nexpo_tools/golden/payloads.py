@@ -25,7 +25,7 @@ _USER.profile.attributes.update({"tall": 1.5, "née": "Müller", "tags": ["a", N
 _CALL = BoundCall(
     request_id="r-1", method="nexpo.users.v1.VerifyEmail", content={"token": b"\0\xff"}
 )
-_CALL.answer.Pack(ProbeResponse(service="db-worker"))
+_CALL.answer.Pack(ProbeResponse(service="nexpo-db"))
 _LATENCY = CheckHealthResponse(healthy=True, queues=[QueueHealth(queue="nexpo-db", healthy=True)])
 _LATENCY.queues[0].latency.FromMilliseconds(1500)
 _PROGRESS = Progress(
