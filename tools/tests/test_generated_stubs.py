@@ -85,14 +85,14 @@ def test_an_activity_stub_knows_queue_time_outs_and_retry(generated: Path) -> No
         """
 call = warehouse_activities.reserve_goods(pb.ReserveGoodsRequest(key="k"))
 a = call.activity
-print(a.name, a.queue, a.start_to_close, a.heartbeat, a.retry.name, call.request.key)
-print(warehouse_activities.release_goods.retry.name, warehouse_activities.release_goods.heartbeat)
+print(a.name, a.queue, a.start_to_close, a.heartbeat, a.retry, call.request.key)
+print(warehouse_activities.release_goods.retry, warehouse_activities.release_goods.heartbeat)
 """,
     )
 
     assert printed.splitlines() == [
-        "nexpo.orders.v1.ReserveGoods nexpo-warehouse 0:00:20 0:00:04 STANDARD k",
-        "FOREVER None",
+        f"nexpo.orders.v1.ReserveGoods nexpo-warehouse 0:00:20 0:00:04 {Retry.RETRY_STANDARD} k",
+        f"{Retry.RETRY_FOREVER} None",
     ]
 
 
