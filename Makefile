@@ -44,10 +44,17 @@ down: .venv/.ready ## End the stack and delete its data
 
 # As many workers as a small machine has cores; a file's tests stay together for their fixtures.
 WORKERS ?= 2
+PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadfile -q --durations=20
 .PHONY: test
-test: .venv/.ready ## Run every test; JUnit XML in build/junit.xml. Narrow it: make test TESTS=dev
+test: .venv/.ready ## Run what every change must pass; JUnit XML in build/junit.xml. Narrow it: make test TESTS=dev
 	@mkdir -p build
-	@$(PY) -m pytest -n $(WORKERS) --dist loadfile -q --junitxml=build/junit.xml $(TESTS)
+	@$(PYTEST) -m "not verify" --junitxml=build/junit.xml $(TESTS)
+
+.PHONY: verify
+verify: .venv/.ready ## Run the tests that are too long for every change; JUnit XML in build/verify.xml
+	@mkdir -p build && rm -f build/verify.xml
+	@$(PYTEST) -m verify --junitxml=build/verify.xml $(TESTS); code=$$?; \
+	$(PY) -m bench.verified make verify $(if $(TESTS),TESTS="$(TESTS)") && exit $$code
 
 RUNS ?= 20000
 SEED ?= 1
@@ -81,6 +88,10 @@ generate: .venv/.ready ## Write everything that comes from the protos
 .PHONY: release-contract
 release-contract: .venv/.ready ## Make the protos as they are what must not break
 	@$(PY) -m nexpo_tools.buf
+
+.PHONY: record
+record: .venv/.ready ## Record the histories of operations that are not there: TESTS="..."
+	@$(PY) -m tests.replay.record $(TESTS)
 
 .PHONY: lint
 lint: .venv/.ready ## Check style, types, imports, protos and generated code

@@ -25,6 +25,8 @@ from typing import cast
 
 import pytest
 
+from nexpo_dev.waiting import PATIENCE
+
 _SOCKET = pytest.StashKey[Path]()
 _OWNER = pytest.StashKey["_Owner"]()
 
@@ -206,7 +208,7 @@ class _Owner:
         assert self._process.stdin is not None
         self._process.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(30)
+            self._process.wait(PATIENCE)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -241,7 +243,7 @@ def _ask(request: pytest.FixtureRequest, name: str) -> dict[str, str]:
     """The addresses of a server, started by the first who asks."""
     path = _socket(request.config)
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(150)
+        connection.settimeout(2 * PATIENCE)
         _connect(connection, path)
         connection.sendall(name.encode() + b"\n")
         answer = json.loads(connection.makefile().readline())
@@ -252,11 +254,11 @@ def _ask(request: pytest.FixtureRequest, name: str) -> dict[str, str]:
 
 def _connect(connection: socket.socket, path: Path) -> None:
     """Connect as soon as the owning process listens."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             return connection.connect(str(path))
         except (FileNotFoundError, ConnectionRefusedError):
             if time.monotonic() > deadline:
-                raise
+                pytest.fail(f"no process owns the servers: nothing listens at {path}")
             time.sleep(0.05)

@@ -65,7 +65,7 @@ class Service(Server):
     async def answers(self) -> bool:
         """Whether /ready says yes."""
         async with httpx.AsyncClient(trust_env=False) as http:
-            answer = await http.get(f"{self.url}/ready", timeout=3)
+            answer = await http.get(f"{self.url}/ready", timeout=10)
         if answer.status_code != httpx.codes.OK:
             raise ConnectionError(f"not ready: {await self.health()}")
         return True
@@ -77,6 +77,6 @@ class Service(Server):
     async def health(self) -> Mapping[str, object]:
         """What /health says: status, and each check by name."""
         async with httpx.AsyncClient(trust_env=False) as http:
-            answer = await http.get(f"{self.url}/health", timeout=3)
+            answer = await http.get(f"{self.url}/health", timeout=10)
         health: dict[str, object] = answer.json()
         return health

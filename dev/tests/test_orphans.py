@@ -14,6 +14,8 @@ import pytest
 
 from nexpo_dev.servers.postgresql import NOBODY, reachable
 
+pytestmark = pytest.mark.verify
+
 PROGRAM = """
 import asyncio, sys
 from contextlib import AsyncExitStack
@@ -74,7 +76,7 @@ def _parent(stat: Path) -> int | None:
 
 async def gone(pids: set[int]) -> None:
     """Wait until none of them lives."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while any(os.path.exists(f"/proc/{pid}") for pid in pids):  # noqa: ASYNC110, ASYNC240
             await asyncio.sleep(0.05)
 
@@ -85,7 +87,7 @@ async def test_no_server_outlives_its_parent(how: signal.Signals, tmp_path: Path
     below = await all_below(parent)
     assert len(below) > len(KINDS)
     parent.send_signal(how)
-    await asyncio.to_thread(parent.wait, 30)
+    await asyncio.to_thread(parent.wait, 90)
     await gone(below)
 
 
@@ -109,5 +111,5 @@ async def test_servers_start_as_an_ordinary_user_too(folder_of_nobody: Path) -> 
     owners = {os.stat(f"/proc/{pid}").st_uid for pid in below}
     assert owners == {NOBODY}
     parent.kill()
-    await asyncio.to_thread(parent.wait, 30)
+    await asyncio.to_thread(parent.wait, 90)
     await gone(below)

@@ -3,6 +3,7 @@
 import asyncio
 import smtplib
 import uuid
+from dataclasses import replace
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -19,7 +20,12 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
 from nexpo_dev import servers
-from nexpo_dev.pytest_plugin import SupabaseAddress, TemporalAddress
+from nexpo_dev.pytest_plugin import (
+    ObjectStorageAddress,
+    PostgresAddress,
+    SupabaseAddress,
+    TemporalAddress,
+)
 
 
 @pytest.fixture
@@ -39,6 +45,7 @@ async def restart(server: servers.Server) -> None:
     assert server.pid != process
 
 
+@pytest.mark.verify
 async def test_postgres_keeps_what_it_committed_when_killed(folder: Path) -> None:
     async with servers.postgres(folder) as server:
         database = await asyncpg.connect(server.url)
@@ -53,13 +60,12 @@ async def test_postgres_keeps_what_it_committed_when_killed(folder: Path) -> Non
     assert not server.home.exists()
 
 
-async def test_postgres_refuses_a_wrong_password(folder: Path) -> None:
-    async with servers.postgres(folder, durable=False) as server:
-        with pytest.raises(asyncpg.InvalidPasswordError):
-            await asyncpg.connect(server.url.replace(server.password, "wrong"))
-    server.remove()
+async def test_postgres_refuses_a_wrong_password(postgres: PostgresAddress) -> None:
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await asyncpg.connect(postgres.url, password="wrong")
 
 
+@pytest.mark.verify
 async def test_mongodb_keeps_what_it_acknowledged_when_killed(folder: Path) -> None:
     async with servers.mongodb(folder) as server:
         async with AsyncMongoClient[dict[str, object]](server.url) as client:
@@ -73,6 +79,7 @@ async def test_mongodb_keeps_what_it_acknowledged_when_killed(folder: Path) -> N
                 await client.test.kept.find_one({})
 
 
+@pytest.mark.verify
 async def test_object_storage_keeps_what_it_acknowledged_when_killed(folder: Path) -> None:
     async with servers.object_storage(folder) as server:
         async with _s3(server) as s3:
@@ -83,20 +90,20 @@ async def test_object_storage_keeps_what_it_acknowledged_when_killed(folder: Pat
             assert await found["Body"].read() == b"7"
 
 
-async def test_object_storage_guards_its_bucket(folder: Path) -> None:
-    async with servers.object_storage(folder) as server:
-        async with _s3(server) as s3:
-            await s3.put_object(Bucket=server.bucket, Key="kept", Body=b"7", IfNoneMatch="*")
-            with pytest.raises(ClientError, match="PreconditionFailed"):
-                await s3.put_object(Bucket=server.bucket, Key="kept", Body=b"8", IfNoneMatch="*")
-            with pytest.raises(ClientError, match="BucketNotEmpty"):
-                await s3.delete_bucket(Bucket=server.bucket)
-        server.secret_access_key = "wrong"
-        async with _s3(server) as s3:
-            with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
-                await s3.get_object(Bucket=server.bucket, Key="kept")
+async def test_object_storage_guards_its_bucket(object_storage: ObjectStorageAddress) -> None:
+    bucket, key = object_storage.bucket, uuid.uuid4().hex
+    async with _s3(object_storage) as s3:
+        await s3.put_object(Bucket=bucket, Key=key, Body=b"7", IfNoneMatch="*")
+        with pytest.raises(ClientError, match="PreconditionFailed"):
+            await s3.put_object(Bucket=bucket, Key=key, Body=b"8", IfNoneMatch="*")
+        with pytest.raises(ClientError, match="BucketNotEmpty"):
+            await s3.delete_bucket(Bucket=bucket)
+    async with _s3(replace(object_storage, secret_access_key="wrong")) as s3:
+        with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
+            await s3.get_object(Bucket=bucket, Key=key)
 
 
+@pytest.mark.verify
 async def test_supabase_keeps_what_it_acknowledged_when_killed(folder: Path) -> None:
     async with servers.supabase(folder) as server:
         await _make_table(server.database_url, "kept")
@@ -123,6 +130,7 @@ async def test_supabase_shows_a_new_table_at_once(supabase: SupabaseAddress) -> 
     await _wait_for_table(supabase.url, supabase.key, table)
 
 
+@pytest.mark.verify
 async def test_mailbox_keeps_mail_when_killed(folder: Path) -> None:
     async with servers.mailbox(folder) as server:
         mail = EmailMessage()
@@ -136,6 +144,7 @@ async def test_mailbox_keeps_mail_when_killed(folder: Path) -> None:
         assert [(one["subject"], one["text"].strip()) for one in mails] == [("Kept", "seven")]
 
 
+@pytest.mark.verify
 async def test_temporal_keeps_workflows_when_killed(folder: Path) -> None:
     async with servers.temporal(folder) as server:
         client = await Client.connect(server.url)
@@ -160,6 +169,7 @@ async def test_temporal_knows_our_search_attributes_and_retention(
     assert {"NexpoState", "NexpoTenant"} <= set(attributes.custom_attributes)
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize("kind", ["claude", "cosmosdb", "sqlserver"])
 async def test_a_stand_in_comes_back_at_the_same_place_when_killed(kind: str, folder: Path) -> None:
     made = {
@@ -176,7 +186,7 @@ async def test_a_server_that_cannot_start_shows_the_end_of_its_log(folder: Path)
     server = servers.mailbox(folder)
     (folder / "mails").touch()  # where its folder should be
     with pytest.raises(servers.StartError, match="FileExistsError"):
-        await server.start(within=20)
+        await server.start(within=90)
     assert not server.running
 
 
@@ -186,7 +196,9 @@ async def test_its_secrets_are_for_the_owner_alone(folder: Path) -> None:
     assert server.folder.stat().st_mode & 0o066 == 0
 
 
-def _s3(server: servers.ObjectStorageServer):  # type: ignore[no-untyped-def]  # untyped upstream
+def _s3(  # type: ignore[no-untyped-def]  # untyped upstream
+    server: servers.ObjectStorageServer | ObjectStorageAddress,
+):
     return get_session().create_client(
         "s3",
         endpoint_url=server.url,

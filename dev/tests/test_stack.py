@@ -1,6 +1,5 @@
 """The stack as a whole: from the command line, and as the tests and the demo use it."""
 
-import asyncio
 import os
 import signal
 import socket
@@ -18,6 +17,7 @@ from nexpo_dev.servers.postgresql import PREFIX, VAR_TMP
 from nexpo_dev.service import Service
 from nexpo_dev.stack import Stack
 from nexpo_dev.supervisor import Status
+from nexpo_dev.waiting import eventually
 
 WORKSPACE = Path(__file__).parents[2]
 DB_WORKER = ("temporal", "postgres", "db-worker")
@@ -65,6 +65,7 @@ def command_line(tmp_path: Path) -> Iterator[CommandLine]:
     line.run("down")
 
 
+@pytest.mark.verify
 @pytest.mark.timeout(400)
 def test_up_keeps_everything_until_down_leaves_nothing(command_line: CommandLine) -> None:
     up = command_line.run("up")
@@ -123,6 +124,7 @@ def test_up_keeps_everything_until_down_leaves_nothing(command_line: CommandLine
     assert not [origin for origin in origins if str(command_line.folder) in origin]
 
 
+@pytest.mark.verify
 def test_up_says_what_failed_with_the_end_of_its_log(command_line: CommandLine) -> None:
     (command_line.folder / "mailbox").mkdir(parents=True)
     (command_line.folder / "mailbox" / "mails").touch()  # where its folder should be
@@ -233,6 +235,7 @@ def test_the_callers_own_variables_do_not_reach_a_service(
 
 
 async def _until(service: Service, status: str) -> None:
-    async with asyncio.timeout(30):
-        while await service.status() != status:  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
+    async def reached() -> bool:
+        return await service.status() == status
+
+    await eventually(reached)

@@ -87,7 +87,7 @@ class Clients:
         path = registry.grpc_path(method)
         call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(path)
         try:
-            answer = await call(data, metadata=grpc.aio.Metadata(*metadata), timeout=40)
+            answer = await call(data, metadata=grpc.aio.Metadata(*metadata), timeout=90)
         except grpc.aio.AioRpcError as error:
             return _refused(error)
         response = registry.message_class(method.output_type.full_name).FromString(answer)

@@ -33,7 +33,7 @@ _REPEAT = re.compile(r'\{"\$repeat": \["([^"]*)", (\d+)\]\}')
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Stack, Clients]]:
     """Everything but three of the stores and the model."""
     stack = Stack(tmp_path_factory.mktemp("cases"), only=(*PARTS, *SERVICES), settings=SETTINGS)
-    async with running(stack) as channel, httpx.AsyncClient(trust_env=False, timeout=40) as http:
+    async with running(stack) as channel, httpx.AsyncClient(trust_env=False, timeout=90) as http:
         yield stack, Clients(stack, channel, http)
 
 

@@ -94,7 +94,7 @@ async def _rename(field: Field, trial: Trial) -> None:
 
 async def _land(trial: Trial) -> None:
     trial.rule.release()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         await trial.rule.answered_late()
 
 

@@ -41,6 +41,10 @@ class Wave:
         self._stop_behind = stop_behind or {}
         self.trials: list[Trial] = []
 
+    def at(self, places: Sequence[Place]) -> Wave:
+        """The same fault at these places only."""
+        return Wave(self.name, places, self._play, self._stop_behind)
+
     @property
     def cases(self) -> list[str]:
         """Names of its cases."""

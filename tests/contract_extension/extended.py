@@ -67,7 +67,7 @@ class ExtendedGateway:
     url: str = ""
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
-    def start(self, within: float = 30.0) -> None:
+    def start(self, within: float = 90.0) -> None:
         """Starts it and waits until it is ready.
 
         Raises:

@@ -86,7 +86,7 @@ class Grpc:
             f"/{call.service}/{call.method}", type(request).SerializeToString, answer.FromString
         )
         try:
-            response = stub(request, metadata=(("authorization", f"Bearer {key}"),), timeout=20)
+            response = stub(request, metadata=(("authorization", f"Bearer {key}"),), timeout=60)
         except grpc.RpcError as error:
             raise _refused_by(error) from None
         found: Json = json_format.MessageToDict(response, descriptor_pool=self.pool)
@@ -146,7 +146,7 @@ class Cli:
             env={**environment(self._gateway.root), **reach},
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
             check=False,
         )
 

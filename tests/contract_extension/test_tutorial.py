@@ -87,6 +87,7 @@ def test_only_its_files_and_generated_ones_change(followed: Followed) -> None:
     assert [name for name in changed - written if not name.startswith(_GENERATED)] == []
 
 
+@pytest.mark.verify
 @pytest.mark.timeout(400)
 def test_its_last_step_is_run_as_it_stands(followed: Followed) -> None:
     printed = followed.checkout.run(followed.last.text)

@@ -105,7 +105,7 @@ class Demo:
         """Ends it; the kernel ends what it started."""
         if self._process.poll() is None:
             self._process.kill()
-            self._process.wait(30)
+            self._process.wait(90)
 
     def _ours(self, line: str) -> bool:
         session, _, rest = line.partition(" ")

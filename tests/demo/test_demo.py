@@ -17,7 +17,7 @@ from nexpo_dev.servers.postgrest import install
 
 from .player import Demo, Played, demo
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.verify]
 
 STORES = {"postgres", "mongodb", "cosmosdb", "sqlserver", "supabase"}
 STEPS = {

@@ -119,6 +119,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
         running.remove()
 
 
+@pytest.mark.verify
 @pytest.mark.timeout(400)
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("file", WITH_STACK, ids=str)
@@ -128,6 +129,7 @@ async def test_the_commands_of_the_page_work(file: Path, stack: Stack) -> None:
     await _run([*setup, *own], stack)
 
 
+@pytest.mark.verify
 @pytest.mark.timeout(400)
 @pytest.mark.asyncio(loop_scope="module")
 async def test_the_commands_for_a_blocked_undo_work(stack: Stack) -> None:

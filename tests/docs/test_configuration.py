@@ -49,6 +49,8 @@ def _shown(value: object) -> str:
             return f"`{value.get_secret_value()}`"
         case Enum():
             return f"`{value.value}`"
+        case tuple():
+            return f"`{','.join(value)}`"
         case _:
             return f"`{value}`"
 
@@ -118,7 +120,7 @@ def test_the_example_with_its_values_is_a_shell_script(tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=90,
     )
     assert (done.returncode, done.stdout) == (0, "Nexpo <no-reply@localhost>\n"), done.stderr
 

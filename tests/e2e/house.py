@@ -36,7 +36,7 @@ from nexpo_runtime.names import OperationName
 
 TENANT = "dev"
 STORES = ("postgres", "mongodb", "cosmosdb", "sqlserver", "supabase")
-PATIENCE = 60.0
+PATIENCE = 90.0
 
 _TRIGGER = """
 CREATE FUNCTION e2e_refusal() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -91,7 +91,7 @@ class House:
 
     async def rest(self, method: str, path: str, body: object = None) -> httpx.Response:
         """Calls the REST API."""
-        async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=90) as http:
             return await http.request(
                 method,
                 self.stack.gateway.url + path,

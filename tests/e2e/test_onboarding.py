@@ -123,7 +123,7 @@ async def test_rest_streams_the_same_frames(house: House) -> None:
     headers = {"authorization": f"Bearer {house.stack.api_key}"}
     url = f"{house.stack.gateway.url}/v1/{operation.name}:watch"
     async with (
-        httpx.AsyncClient(trust_env=False, timeout=30) as http,
+        httpx.AsyncClient(trust_env=False, timeout=90) as http,
         http.stream("GET", url, headers=headers) as stream,
     ):
         lines = [line async for line in stream.aiter_lines() if "CANCELLED" in line]

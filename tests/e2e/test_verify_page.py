@@ -27,7 +27,7 @@ CONFIRMED = (200, "Your e-mail address is confirmed")
 
 async def press(link: str) -> tuple[int, str]:
     """Follows a link and presses its button; status and heading of what comes then."""
-    async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=90) as http:
         page = (await http.get(link)).raise_for_status()
         [action] = re.findall(r'<form method="post" action="([^"]*)"', page.text)
         fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page.text))

@@ -14,7 +14,7 @@ import pytest
 
 from tests.docs.markdown import ROOT
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.verify]
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from nexpo_dev import ports
 from nexpo_dev.pytest_plugin import PostgresAddress, TemporalAddress
 from nexpo_dev.servers.process import Process, last_lines
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.verify]
 
 ROOT = Path(__file__).parents[2]
 OWN = ("shared/contracts", "shared/runtime")
@@ -198,7 +198,7 @@ class Alone:
 
     async def says(self, text: str) -> None:
         """Waits until it has."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while text not in self.log.read_text():  # noqa: ASYNC110  # another process's file
                 await asyncio.sleep(0.05)
 

@@ -31,7 +31,11 @@ from nexpo_dev.stack import SERVICES, Stack
 
 from . import base
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(400)]
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(400),
+    pytest.mark.verify,
+]
 
 T = TypeVar("T")
 PATIENCE = 120.0
@@ -102,7 +106,7 @@ class Town:
                 await asyncio.sleep(0.1)
 
     async def _read_mails(self) -> None:
-        async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=90) as http:
             mails = (await http.get(f"{self.stack.servers.mailbox.url}/mails")).json()
         for mail in mails:
             if found := re.search(r"[?&]token=([^&\s]+)", mail["text"]):

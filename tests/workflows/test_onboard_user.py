@@ -21,7 +21,9 @@ from nexpo_runtime.failures import fault_from
 from tests.simulation.case import ONBOARD_BEFORE, ONBOARD_UNDOABLE
 from tests.simulation.world import STORES, World
 
-from .conftest import Onboarding, Place, StartOnboarding
+from .conftest import StartOnboarding
+from .modelled import Place
+from .onboarding import Onboarding
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -213,7 +215,7 @@ async def test_a_cancel_at_any_step_undoes_everything(
     reached = asyncio.Event()
     place.reached = lambda name: reached.set() if name == step else None
     onboarding = await onboard()
-    await asyncio.wait_for(reached.wait(), 20)
+    await asyncio.wait_for(reached.wait(), 90)
     await onboarding.handle.cancel()
     assert (await fault_of(onboarding)).reason == Reason.REASON_OPERATION_CANCELLED
     description = await onboarding.handle.describe()

@@ -39,7 +39,7 @@ class Nexpo:
             env=self.environment(**more),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=90,
             check=False,
         )
 

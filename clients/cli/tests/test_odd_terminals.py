@@ -27,7 +27,7 @@ def shell(
         capture_output=True,
         text=True,
         errors="replace",
-        timeout=60,
+        timeout=90,
         check=False,
     )
 

@@ -207,7 +207,7 @@ def test_a_server_that_speaks_something_else_is_no_stack_trace(alone: Nexpo) -> 
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
-        server.settimeout(20)
+        server.settimeout(90)
 
         def greet() -> None:
             connection, _ = server.accept()
@@ -265,6 +265,6 @@ def test_a_password_is_asked_for_on_a_terminal_and_not_echoed(alone: Nexpo) -> N
         pass  # how Linux says that the other side is closed
     os.close(ours)
 
-    assert process.wait(20) == 4
+    assert process.wait(90) == 4
     assert "hunter2" not in said
     assert "No gateway answers" in said

@@ -120,7 +120,7 @@ class Server(ABC):
             if not self.running:
                 raise StartError(f"{self.name} ended at start:\n{last_lines(self.log)}")
             try:
-                if await asyncio.wait_for(self.answers(), 5):
+                if await asyncio.wait_for(self.answers(), 15):
                     return
             except Exception as error:  # a server that is not ready fails in any way it likes
                 trouble = f" ({str(error) or type(error).__name__})"

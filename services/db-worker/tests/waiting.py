@@ -2,14 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from nexpo_dev.waiting import eventually as until
 
-
-async def until(condition: Callable[[], Awaitable[bool]], within: float = 20) -> None:
-    """Returns when the condition is true. Raises: TimeoutError: After `within` seconds."""
-    async with asyncio.timeout(within):
-        while True:
-            if await condition():
-                return
-            await asyncio.sleep(0.05)
+__all__ = ["until"]

@@ -79,7 +79,7 @@ class Gateway:
         response: type[Message],
         *,
         key: str | None = None,
-        timeout: float = 20,
+        timeout: float = 60,
         **headers: str,
     ) -> Any:
         """A unary gRPC call. Raises: Refused."""
@@ -118,7 +118,7 @@ class Gateway:
         )
         return answer
 
-    async def wait(self, name: str, seconds: float = 15, **options: Any) -> longrunning.Operation:
+    async def wait(self, name: str, seconds: float = 60, **options: Any) -> longrunning.Operation:
         """The operation once it has ended. Raises: Refused: as it failed."""
         request = longrunning.WaitOperationRequest(name=name)
         request.timeout.FromNanoseconds(int(seconds * 1e9))

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import contextlib
 import hashlib
 import json
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nexpo_dev.pytest_plugin import TemporalAddress
+from nexpo_dev.waiting import eventually as eventually
 from nexpo_gateway.server import Started, running_gateway
 from nexpo_gateway.settings import GatewaySettings
 
@@ -104,13 +104,3 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[Gateway]:
     """The clients of a gateway that is ready."""
     async with ready(settings) as gateway:
         yield gateway
-
-
-async def eventually(condition: Callable[[], bool | Awaitable[bool]], within: float = 15.0) -> None:
-    """Waits until the condition holds. Raises: TimeoutError."""
-    async with asyncio.timeout(within):
-        while True:
-            holds = condition()
-            if holds if isinstance(holds, bool) else await holds:
-                return
-            await asyncio.sleep(0.02)

@@ -63,7 +63,7 @@ def one_key_each(tmp_path: Path) -> Path:
 async def on_grpc(gateway: Gateway, path: str, key: str) -> Refused | None:
     """How a call with an empty request is refused."""
     method: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = gateway.channel.unary_stream(path)
-    call = method(b"", metadata=grpc.aio.Metadata(*gateway.metadata(key, {})), timeout=10)
+    call = method(b"", metadata=grpc.aio.Metadata(*gateway.metadata(key, {})), timeout=60)
     try:
         _ = [answer async for answer in call]
     except grpc.aio.AioRpcError as error:
@@ -132,7 +132,7 @@ async def test_with_a_certificate_grpc_is_served_over_tls_and_never_in_the_clear
     path = "/nexpo.operations.v1.OperationService/ListOperations"
 
     async def call(channel: grpc.aio.Channel) -> None:
-        await channel.unary_unary(path, bytes, bytes)(b"", timeout=5)
+        await channel.unary_unary(path, bytes, bytes)(b"", timeout=60)
 
     async with running(settings) as (gateway, started):
         with pytest.raises(grpc.aio.AioRpcError) as plain:

@@ -291,7 +291,7 @@ async def test_another_tenants_operation_can_neither_be_read_nor_changed(gateway
 
 async def test_a_page_token_is_worth_nothing_to_another_tenant_or_filter(gateway: Gateway) -> None:
     for _ in range(2):
-        await gateway.send(plan="finish", _prefer="wait=10")
+        await gateway.send(plan="finish", _prefer="wait=30")
     page: Any = {}
     while "nextPageToken" not in page:
         page = await gateway.rest("GET", "/v1/operations?page_size=1")
@@ -311,6 +311,6 @@ async def test_a_page_token_is_worth_nothing_to_another_tenant_or_filter(gateway
 
 async def test_a_bug_in_a_workflow_shows_none_of_its_text(gateway: Gateway) -> None:
     with pytest.raises(Refused) as refused:
-        await gateway.send(plan="crash", _prefer="wait=10")
+        await gateway.send(plan="crash", _prefer="wait=30")
     assert refused.value.reason == "INTERNAL"
     assert "internal-secret" not in refused.value.raw

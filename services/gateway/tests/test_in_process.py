@@ -50,7 +50,7 @@ async def test_only_so_many_ended_operations_are_remembered_and_all_that_run(
     monkeypatch.setattr("nexpo_gateway.operations.local._ENDED_KEPT", 2)
     async with gateway_in_process(keys_file) as gateway:
         running = (await gateway.send(plan="wait")).name
-        ended = [(await gateway.send(plan="finish", _prefer="wait=10")).name for _ in range(4)]
+        ended = [(await gateway.send(plan="finish", _prefer="wait=30")).name for _ in range(4)]
         assert await refused(gateway.get(ended[0])) == "OPERATION_NOT_FOUND"
         assert await refused(gateway.get(ended[1])) == "OPERATION_NOT_FOUND"
         for name in (*ended[2:], running):
@@ -59,7 +59,7 @@ async def test_only_so_many_ended_operations_are_remembered_and_all_that_run(
 
 async def test_pages_show_every_operation_once_newest_first(keys_file: Path) -> None:
     async with gateway_in_process(keys_file) as gateway:
-        names = [(await gateway.send(plan="finish", _prefer="wait=10")).name for _ in range(5)]
+        names = [(await gateway.send(plan="finish", _prefer="wait=30")).name for _ in range(5)]
         assert await pages(gateway, 2) == names[::-1]
         assert await pages(gateway, 5) == names[::-1]
 

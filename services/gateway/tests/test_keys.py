@@ -265,6 +265,20 @@ async def test_a_cancelled_operation_takes_no_new_call_and_answers_the_old(
     assert await surface.call("WeighParcel", operation=name, request_id="weigh") == {"times": 1}
 
 
+async def test_no_call_is_taken_once_its_operations_cancel_is_answered(surface: Surface) -> None:
+    """Many at once: some calls then come to the workflow in one task with the cancel."""
+
+    async def cancelled_then_called() -> str:
+        name = (await surface.call("SendParcel", request_id=new_key(), plan="wait"))["name"]
+        await surface.call("WeighParcel", operation=name, request_id="weigh")
+        await surface.gateway.rest("POST", f"/v1/{name}:cancel", {})
+        refused = await refusal(surface.call("WeighParcel", operation=name, request_id="late"))
+        return refused.reason
+
+    reasons = await asyncio.gather(*[cancelled_then_called() for _ in range(40)])
+    assert set(reasons) <= {"OPERATION_CANCELLING", "OPERATION_DONE"}
+
+
 # Names.
 
 

@@ -239,7 +239,7 @@ async def test_a_blocked_undo_is_a_task_that_a_human_closes(
             if progress_of(frame).state == Progress.UNDO_BLOCKED:
                 break
         assert not (await gateway.wait(name, seconds=0.2)).done
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90):
             tasks: list[dict[str, str]] = []
             while not tasks:
                 page = await gateway.rest("GET", "/v1/operationTasks")

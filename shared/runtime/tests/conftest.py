@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import os
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 from temporalio.client import Client, WorkflowHandle
 
 from nexpo.health.v1.health_pb2 import CheckHealthRequest, ProbeResponse
 from nexpo_dev.pytest_plugin import TemporalAddress
+from nexpo_dev.waiting import eventually as eventually
 from nexpo_runtime import tenant
 from nexpo_runtime.settings import Environment, Settings
 from nexpo_runtime.temporal.connection import connect
@@ -77,13 +77,3 @@ async def begin(
 
 def sample_id(request_id: str) -> str:
     return f"acme/sample.v1.Sample/{request_id}-{uuid.uuid4().hex[:8]}"
-
-
-async def eventually(condition: Callable[[], bool | Awaitable[bool]], within: float = 20) -> None:
-    """Waits until the condition is true; fails after `within` seconds."""
-    async with asyncio.timeout(within):
-        while True:
-            answer = condition()
-            if await answer if isinstance(answer, Awaitable) else answer:
-                return
-            await asyncio.sleep(0.02)

@@ -48,7 +48,7 @@ async def answer_to(port: int, path: str, metadata: dict[str, str]) -> Fault:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(path)
         with pytest.raises(grpc.aio.AioRpcError) as error:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(90):
                 await method(b"", metadata=grpc.aio.Metadata(*metadata.items()))
     return fault_from(error.value)
 

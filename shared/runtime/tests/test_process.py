@@ -35,7 +35,7 @@ def process(log: Path, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
         running.wait()
 
 
-def wait_for(log: Path, event: str, within: float = 30) -> dict[str, object]:
+def wait_for(log: Path, event: str, within: float = 90) -> dict[str, object]:
     """The first line with the event, once it is there."""
     ends = time.monotonic() + within
     while time.monotonic() < ends:
@@ -60,7 +60,7 @@ def test_it_says_at_start_what_it_is_and_ends_in_order_on_sigterm(
         assert starting["providers"] == {"here": "on", "there": "off: ENABLE_THERE is false"}
         wait_for(log, "ready")
         running.send_signal(signal.SIGTERM)
-        assert running.wait(20) == 0
+        assert running.wait(90) == 0
     events = [line["event"] for line in lines(log)]
     assert events.index("not ready") < events.index("stopped")
     assert "Traceback" not in log.read_text()
@@ -71,7 +71,7 @@ def test_it_ends_in_order_while_temporal_is_away(tmp_path: Path) -> None:
     with process(log, TEMPORAL_ADDRESS="127.0.0.1:1") as running:
         wait_for(log, "temporal cannot be reached; trying again until it answers")
         running.send_signal(signal.SIGINT)
-        assert running.wait(10) == 0
+        assert running.wait(90) == 0
     assert "Traceback" not in log.read_text()
     away = [line for line in lines(log) if "cannot be reached" in str(line["event"])]
     assert len(away) == 1, "said once, not at every attempt"
@@ -84,7 +84,7 @@ def test_wrong_settings_are_all_listed_and_end_it_with_code_2() -> None:
         env=environment(ENABLE_TEMPORAL="perhaps", ENCRYPTION_KEYS="canary"),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=90,
         check=False,
     )
     assert done.returncode == 2
@@ -105,7 +105,7 @@ def test_a_taken_port_is_named_and_ends_it_with_code_1(tmp_path: Path) -> None:
             env=environment(ENABLE_TEMPORAL="false", HTTP_ADDRESS=f"127.0.0.1:{port}"),
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=90,
             check=False,
         )
     assert done.returncode == 1

@@ -24,7 +24,7 @@ async def stand_in(tmp_path: Path) -> AsyncIterator[ClaudeServer]:
 async def sdk(stand_in: ClaudeServer) -> AsyncIterator[anthropic.AsyncAnthropic]:
     """The real SDK, without its retries."""
     async with anthropic.AsyncAnthropic(
-        api_key=stand_in.api_key, base_url=stand_in.url, max_retries=0, timeout=10
+        api_key=stand_in.api_key, base_url=stand_in.url, max_retries=0, timeout=60
     ) as client:
         yield client
 

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 from azure.core.exceptions import AzureError
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import ContainerProxy, CosmosClient
@@ -23,6 +24,7 @@ async def _users(client: CosmosClient) -> ContainerProxy:
     )
 
 
+@pytest.mark.verify
 async def test_every_acknowledged_write_outlives_three_kills(tmp_path: Path) -> None:
     server = servers.cosmosdb(tmp_path)
     kept: set[str] = set()
@@ -36,7 +38,7 @@ async def test_every_acknowledged_write_outlives_three_kills(tmp_path: Path) -> 
                     asyncio.create_task(_write(users, f"{life}-{n}", kept, tried, enough))
                     for n in range(6)
                 ]
-                await asyncio.wait_for(enough.wait(), 30)
+                await asyncio.wait_for(enough.wait(), 90)
                 await server.kill()
                 await asyncio.gather(*writers)
             await server.start()
@@ -89,14 +91,14 @@ def test_it_ends_on_a_signal_and_says_why_it_cannot_start(tmp_path: Path) -> Non
             [*command[:-3], str(tmp_path / "other"), *command[-2:]],
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=90,
         )
         assert second.returncode == 1
         assert "Cannot serve on port" in second.stderr
         assert "Traceback" not in second.stderr
     finally:
         first.send_signal(signal.SIGTERM)
-    assert first.wait(10) == 0
-    bad = subprocess.run([*command[:-1], "not base64!"], capture_output=True, text=True, timeout=20)
+    assert first.wait(90) == 0
+    bad = subprocess.run([*command[:-1], "not base64!"], capture_output=True, text=True, timeout=90)
     assert bad.returncode == 1
     assert "base64" in bad.stderr

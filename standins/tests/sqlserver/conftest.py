@@ -31,8 +31,8 @@ def connect() -> Iterator[Callable[..., Any]]:
                 "password": unquote(parts.password or ""),
                 "database": parts.path.removeprefix("/"),
                 "autocommit": True,
-                "timeout": 10,
-                "login_timeout": 5,
+                "timeout": 60,
+                "login_timeout": 60,
                 "disable_connect_retry": True,
             }
             return stack.enter_context(pytds.connect(**(arguments | options)))

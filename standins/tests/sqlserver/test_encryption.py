@@ -64,7 +64,7 @@ async def test_tls_first_is_for_tds_8_alone(
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
     try:
         writer.write(framed(prelogin_reply(NOT), Kind.PRELOGIN))
-        reply = await asyncio.wait_for(reader.read(100), 10)
+        reply = await asyncio.wait_for(reader.read(100), 90)
     except ConnectionError:
         reply = b""
     writer.close()

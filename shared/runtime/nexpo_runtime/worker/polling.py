@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import timedelta
 
 from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker
+from temporalio.worker._workflow_instance import _WorkflowLogicFlag
 
 from ..failures import worker_unavailable
+from ..service.health import Health
 from ..settings import Settings
 from ..telemetry import logs
 from ..telemetry.metrics import POLLING
@@ -25,8 +28,11 @@ _STICKY_TIMEOUT = timedelta(seconds=2)
 """How long a task waits for the worker that has the workflow cached; a dead
 worker's workflows continue elsewhere after it."""
 
+_SINGLE_BATCH = _WorkflowLogicFlag.PROCESS_WORKFLOW_ACTIVATION_JOBS_AS_SINGLE_BATCH
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 5.0
+_REPORT_GRACE = 5.0
+"""Seconds to report what was finished, or cancelled, at the very end of the drain."""
 
 
 class QueuePoller:
@@ -38,6 +44,10 @@ class QueuePoller:
         queue: The contract's name of the task queue.
         workflows: Classes made by `@operation`.
         services: Their activities are served, whatever queue their contract names.
+
+    Attributes:
+        link: To Temporal.
+        queue: As Temporal knows it.
     """
 
     def __init__(
@@ -50,12 +60,13 @@ class QueuePoller:
         services: Iterable[Service] = (),
     ) -> None:
         self._settings = settings
-        self._link = link
+        self.link = link
         self.queue = settings.queue(queue)
         self._workflows = workflows
         self._activities = activities_of(services)
         self._stop = asyncio.Event()
         self._worker: Worker | None = None
+        self._running: asyncio.Task[None] | None = None
         use_temporal(
             settings.time_scale,
             settings.temporal_task_queue,
@@ -65,12 +76,25 @@ class QueuePoller:
     @property
     def polling(self) -> bool:
         """Whether tasks are taken from the queue."""
-        return self._worker is not None and self._worker.is_running and self._link.up
+        return self._worker is not None and self._worker.is_running and self.link.up
 
     async def check(self) -> None:
         """For health. Raises: Fault: WORKER_UNAVAILABLE: The queue is not polled."""
         if not self.polling:
             raise worker_unavailable(self.queue)
+
+    def start(self) -> None:
+        """Begins to poll in the background, until `drain`."""
+        self._running = asyncio.create_task(self.run())
+
+    async def drain(self) -> None:
+        """Takes no more tasks, and waits for those it took: bounded, whatever Temporal does."""
+        self.stop()
+        if self._running is not None:
+            # A Temporal that hangs must not keep the process.
+            await asyncio.wait(
+                {self._running}, timeout=self._settings.shutdown_timeout + _REPORT_GRACE
+            )
 
     async def run(self) -> None:
         """Polls until `stop`; then lets what it took finish, within SHUTDOWN_TIMEOUT."""
@@ -84,7 +108,7 @@ class QueuePoller:
                 await self._wait(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 # A client refuses a second worker for the queue as long as it knows the first.
-                self._link.renew()
+                self.link.renew()
             finally:
                 self._worker = None
                 POLLING.labels(self.queue).set(0)
@@ -97,7 +121,7 @@ class QueuePoller:
         """The client when Temporal answers; None when told to stop first."""
         if self._stop.is_set():
             return None
-        connecting = asyncio.create_task(self._link.client())
+        connecting = asyncio.create_task(self.link.client())
         stopping = asyncio.create_task(self._stop.wait())
         try:
             await asyncio.wait((connecting, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -133,7 +157,7 @@ class QueuePoller:
 
     def _make(self, client: Client) -> Worker:
         settings = self._settings
-        return Worker(
+        worker = Worker(
             client,
             task_queue=self.queue,
             workflows=self._workflows,
@@ -153,3 +177,25 @@ class QueuePoller:
             default_heartbeat_throttle_interval=timedelta(seconds=1),
             build_id=settings.service,
         )
+        if self._workflows:
+            # A cancel that came with the same task is seen before a call is accepted. The SDK
+            # means to make it the default; a history says which order it was written in.
+            worker._set_default_workflow_logic_flag(_SINGLE_BATCH, enabled=True)
+        return worker
+
+
+@contextlib.asynccontextmanager
+async def linked(
+    settings: Settings,
+    health: Health,
+    *,
+    queue: str,
+    workflows: Sequence[type],
+    services: Iterable[Service],
+) -> AsyncIterator[QueuePoller]:
+    """A poller with a link of its own, and their health checks; it is not started yet."""
+    async with TemporalLink(settings) as link:
+        poller = QueuePoller(settings, link, queue=queue, workflows=workflows, services=services)
+        health.add("temporal", link.check)
+        health.add("polling", poller.check)
+        yield poller
