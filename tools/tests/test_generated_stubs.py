@@ -86,14 +86,15 @@ def test_an_activity_stub_knows_queue_time_outs_and_retry(generated: Path) -> No
         """
 call = warehouse_activities.reserve_goods(pb.ReserveGoodsRequest(key="k"))
 a = call.activity
-print(a.name, a.queue, a.start_to_close, a.heartbeat, a.retry.name, call.request.key)
-print(warehouse_activities.release_goods.retry.name, warehouse_activities.release_goods.heartbeat)
+print(a.name, a.queue, a.start_to_close, a.heartbeat, Retry.Name(a.retry), call.request.key)
+release = warehouse_activities.release_goods
+print(Retry.Name(release.retry), release.heartbeat)
 """,
     )
 
     assert printed.splitlines() == [
-        "nexpo.orders.v1.ReserveGoods nexpo-warehouse 0:00:20 0:00:04 STANDARD k",
-        "FOREVER None",
+        "nexpo.orders.v1.ReserveGoods nexpo-warehouse 0:00:20 0:00:04 RETRY_STANDARD k",
+        "RETRY_FOREVER None",
     ]
 
 

@@ -161,7 +161,7 @@ async def test_a_user_is_created_read_and_listed_over_its_grpc(
             assert found.user == record.user
             listed = await call(opened, LIST, ListUsersRequest(), ListUsersResponse, tenant)
             assert list(listed.users) == [record.user]
-            other = call(opened, GET, get, GetUserResponse, "another tenant")
+            other = call(opened, GET, get, GetUserResponse, "another-tenant")
             assert await reason_of(other) == "USER_NOT_FOUND"
             bad = ListUsersRequest(page_token="made up")
             refused = call(opened, LIST, bad, ListUsersResponse, tenant)

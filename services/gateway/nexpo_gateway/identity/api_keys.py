@@ -20,6 +20,7 @@ from typing import Protocol
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo.registry import PROTOCOL
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.telemetry import logs
 
@@ -57,7 +58,7 @@ class ApiKey(BaseModel):
 
     name: str = Field(min_length=1, max_length=64)
     # The tenant is a part of operation names, which stand in URLs.
-    tenant: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    tenant: str = Field(pattern=f"^{PROTOCOL.tenant_pattern}$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     permissions: tuple[str, ...]
 

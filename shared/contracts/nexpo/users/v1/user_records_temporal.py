@@ -24,7 +24,7 @@ class UserRecordActivities:
         request=user_records_pb2.DescribeDatabasesRequest,
         response=user_records_pb2.DescribeDatabasesResponse,
         start_to_close=timedelta(seconds=5),
-        retry=Retry.STANDARD,
+        retry=Retry.RETRY_STANDARD,
     )
     """The databases that are switched on, and which of them is the authority."""
 
@@ -34,7 +34,7 @@ class UserRecordActivities:
         request=user_records_pb2.ReserveEmailRequest,
         response=user_records_pb2.ReserveEmailResponse,
         start_to_close=timedelta(seconds=10),
-        retry=Retry.STANDARD,
+        retry=Retry.RETRY_STANDARD,
     )
     """Reserves an e-mail address in the authority. EMAIL_TAKEN when another has it."""
 
@@ -44,7 +44,7 @@ class UserRecordActivities:
         request=user_records_pb2.ReleaseEmailRequest,
         response=user_records_pb2.ReleaseEmailResponse,
         start_to_close=timedelta(seconds=10),
-        retry=Retry.FOREVER,
+        retry=Retry.RETRY_FOREVER,
     )
     """Undoes ReserveEmail, also one that has not landed yet."""
 
@@ -54,7 +54,7 @@ class UserRecordActivities:
         request=user_records_pb2.CreateUserRequest,
         response=user_records_pb2.CreateUserResponse,
         start_to_close=timedelta(seconds=10),
-        retry=Retry.STANDARD,
+        retry=Retry.RETRY_STANDARD,
     )
     """Creates a user's record in one database."""
 
@@ -64,7 +64,7 @@ class UserRecordActivities:
         request=user_records_pb2.RemoveUserRequest,
         response=user_records_pb2.RemoveUserResponse,
         start_to_close=timedelta(seconds=10),
-        retry=Retry.FOREVER,
+        retry=Retry.RETRY_FOREVER,
     )
     """Undoes CreateUser, also one that has not landed yet."""
 
@@ -74,7 +74,7 @@ class UserRecordActivities:
         request=user_records_pb2.LockUserRequest,
         response=user_records_pb2.LockUserResponse,
         start_to_close=timedelta(seconds=10),
-        retry=Retry.STANDARD,
+        retry=Retry.RETRY_STANDARD,
     )
     """Takes the user's lock in the authority and reads the user. USER_BUSY when
     another operation holds it, ETAG_MISMATCH when the user has changed,
@@ -87,7 +87,7 @@ class UserRecordActivities:
         request=user_records_pb2.UnlockUserRequest,
         response=user_records_pb2.UnlockUserResponse,
         start_to_close=timedelta(seconds=10),
-        retry=Retry.FOREVER,
+        retry=Retry.RETRY_FOREVER,
     )
     """Gives the lock back, also one that has not landed yet."""
 
@@ -97,7 +97,7 @@ class UserRecordActivities:
         request=user_records_pb2.ReadUserRequest,
         response=user_records_pb2.ReadUserResponse,
         start_to_close=timedelta(seconds=10),
-        retry=Retry.STANDARD,
+        retry=Retry.RETRY_STANDARD,
     )
     """Reads a user's record in one database."""
 
@@ -107,7 +107,7 @@ class UserRecordActivities:
         request=user_records_pb2.ReplaceUserRequest,
         response=user_records_pb2.ReplaceUserResponse,
         start_to_close=timedelta(seconds=10),
-        retry=Retry.STANDARD,
+        retry=Retry.RETRY_STANDARD,
     )
     """Writes a record over the one that has an expected etag."""
 
@@ -117,7 +117,7 @@ class UserRecordActivities:
         request=user_records_pb2.EraseUserRequest,
         response=user_records_pb2.EraseUserResponse,
         start_to_close=timedelta(seconds=10),
-        retry=Retry.FOREVER,
+        retry=Retry.RETRY_FOREVER,
     )
     """Deletes a user's record from one database, whatever its etag."""
 
@@ -127,7 +127,7 @@ class UserRecordActivities:
         request=user_records_pb2.ForgetEmailRequest,
         response=user_records_pb2.ForgetEmailResponse,
         start_to_close=timedelta(seconds=10),
-        retry=Retry.FOREVER,
+        retry=Retry.RETRY_FOREVER,
     )
     """Gives back an e-mail address for good, with its user gone."""
 
