@@ -88,6 +88,10 @@ generate: .venv/.ready ## Write everything that comes from the protos
 release-contract: .venv/.ready ## Make the protos as they are what must not break
 	@$(PY) -m nexpo_tools.buf
 
+.PHONY: record
+record: .venv/.ready ## Record the histories of operations that are not there: TESTS="..."
+	@$(PY) -m tests.replay.record $(TESTS)
+
 .PHONY: lint
 lint: .venv/.ready ## Check style, types, imports, protos and generated code
 	@$(PY) -m nexpo_tools.lint

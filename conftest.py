@@ -2,7 +2,7 @@
 
 import signal
 
-pytest_plugins = ["nexpo_dev.pytest_plugin", "nexpo_dev.pytest_order"]
+pytest_plugins = ["nexpo_dev.pytest_plugin", "nexpo_dev.pytest_order", "tests.replay.plugin"]
 
 # A shell that starts the tests in the background makes them ignore SIGINT, and every process that
 # they start would inherit that: Ctrl-C could not be tested.

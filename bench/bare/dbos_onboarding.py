@@ -32,11 +32,13 @@ from nexpo.notifications.v1.notifications_pb2 import SendVerificationRequest, Se
 from nexpo.users.v1.users_pb2 import OnboardUserRequest, User
 from nexpo_ai_worker.claude.client import open_claude
 from nexpo_ai_worker.settings import AiSettings
-from nexpo_cloud_worker.homes import Homes
-from nexpo_cloud_worker.providers.s3 import open_s3
+from nexpo_cloud_worker.homes.homes import Homes
+from nexpo_cloud_worker.object_stores.s3 import open_s3
 from nexpo_cloud_worker.settings import CloudSettings
-from nexpo_db_worker.providers import open_providers
+from nexpo_db_worker.databases import open_databases
 from nexpo_db_worker.settings import DbSettings
+from nexpo_db_worker.users.stores import stores_of
+from nexpo_db_worker.users.users import UserDatabases
 from nexpo_gateway.calls.protection import Protection
 from nexpo_gateway.processes.mail.activities import digest
 from nexpo_gateway.settings import GatewaySettings
@@ -129,7 +131,7 @@ async def onboard(request: bytes) -> str:
     """The steps of the onboarding, without undo: what a run that succeeds does."""
     wanted, key = OnboardUserRequest.FromString(request), str(DBOS.workflow_id)
     user = User.FromString(await begin(request))
-    known = sorted(_steps[0].data._providers.stores)
+    known = stores_of(_steps[0].data._users.all)
     await reserve(user.email, f"{key}/reserve")
     creates = []
     for store in known:
@@ -189,10 +191,11 @@ async def main(database_url: str, count: int, at_once: int) -> None:
         assert settings.mail is not None
         store = await stack.enter_async_context(open_s3(CloudSettings.load()))
         claude = await stack.enter_async_context(open_claude(AiSettings.load()))
-        providers = await open_providers(DbSettings.load(), stack)
+        chosen = DbSettings.load()
+        databases = await open_databases(chosen.entries(), stack)
         _steps.append(
             Steps(
-                DataSteps(providers),
+                DataSteps(UserDatabases.over(databases, chosen.authority_store)),
                 CloudSteps(Homes(store)),
                 TextSteps(claude),
                 MailSteps(settings.mail, settings.service_keys[0]),

@@ -12,11 +12,12 @@ import uvloop
 
 from nexpo_ai_worker.claude.client import open_claude
 from nexpo_ai_worker.settings import AiSettings
-from nexpo_cloud_worker.homes import Homes
-from nexpo_cloud_worker.providers.s3 import open_s3
+from nexpo_cloud_worker.homes.homes import Homes
+from nexpo_cloud_worker.object_stores.s3 import open_s3
 from nexpo_cloud_worker.settings import CloudSettings
-from nexpo_db_worker.providers import open_providers
+from nexpo_db_worker.databases import open_databases
 from nexpo_db_worker.settings import DbSettings
+from nexpo_db_worker.users.users import UserDatabases
 from nexpo_gateway.settings import GatewaySettings
 
 from .onboarding import AI, CLOUD, DATA, FLOW, BareOnboarding
@@ -36,7 +37,9 @@ async def main(role: str) -> None:
                 mail = MailSteps(settings.mail, settings.service_keys[0])
                 await poll(FLOW, [BareOnboarding], [mail.send_verification, mail.send_welcome])
             case "data":
-                data = DataSteps(await open_providers(DbSettings.load(), stack))
+                chosen = DbSettings.load()
+                databases = await open_databases(chosen.entries(), stack)
+                data = DataSteps(UserDatabases.over(databases, chosen.authority_store))
                 activities: list[Step] = [
                     *(data.describe_stores, data.reserve_email, data.release_email),
                     *(data.create_user, data.remove_user, data.replace_user),

@@ -32,10 +32,11 @@ from nexpo.notifications.v1.notifications_pb2 import (
     SendWelcomeResponse,
     VerificationKind,
 )
-from nexpo_ai_worker import welcome
 from nexpo_ai_worker.claude.client import Claude
-from nexpo_cloud_worker.homes import Homes
-from nexpo_db_worker.providers import Providers
+from nexpo_ai_worker.content import welcome
+from nexpo_cloud_worker.homes.homes import Homes
+from nexpo_db_worker.users.stores import id_of, store_of, stores_of
+from nexpo_db_worker.users.users import UserDatabases
 from nexpo_gateway.processes.mail import smtp, wording
 from nexpo_gateway.processes.mail.activities import digest, make_token
 from nexpo_gateway.processes.mail.settings import MailSettings
@@ -46,47 +47,47 @@ from ..rig import TENANT
 class DataSteps:
     """What is done in the stores."""
 
-    def __init__(self, providers: Providers) -> None:
-        self._providers = providers
+    def __init__(self, users: UserDatabases) -> None:
+        self._users = users
 
     @activity.defn(name="describe_stores")
     async def describe_stores(self, request: DescribeStoresRequest) -> DescribeStoresResponse:
         """Which there are."""
         return DescribeStoresResponse(
-            enabled=sorted(self._providers.stores), authority=self._providers.authority.store
+            enabled=stores_of(self._users.all), authority=store_of(self._users.authority.id)
         )
 
     @activity.defn(name="reserve_email")
     async def reserve_email(self, request: ReserveEmailRequest) -> ReserveEmailResponse:
         """Takes an address."""
         resource = f"email:{request.email}"
-        if not await self._providers.authority.claim(TENANT, request.key, resource):
+        if not await self._users.authority.claims.claim(TENANT, request.key, resource):
             raise ValueError("taken")
         return ReserveEmailResponse()
 
     @activity.defn(name="release_email")
     async def release_email(self, request: ReleaseEmailRequest) -> ReleaseEmailResponse:
         """Gives it back."""
-        await self._providers.authority.release(TENANT, request.key)
+        await self._users.authority.claims.release(TENANT, request.key)
         return ReleaseEmailResponse()
 
     @activity.defn(name="create_user")
     async def create_user(self, request: CreateUserRequest) -> CreateUserResponse:
         """Creates a record."""
-        store = self._providers.get(request.store)
-        return CreateUserResponse(id=(await store.create(TENANT, request.key, request.record)).id)
+        users = self._users.get(id_of(request.store))
+        return CreateUserResponse(id=(await users.create(TENANT, request.key, request.record)).id)
 
     @activity.defn(name="remove_user")
     async def remove_user(self, request: RemoveUserRequest) -> RemoveUserResponse:
         """Undoes it."""
-        await self._providers.get(request.store).remove(TENANT, request.key)
+        await self._users.get(id_of(request.store)).remove(TENANT, request.key)
         return RemoveUserResponse()
 
     @activity.defn(name="replace_user")
     async def replace_user(self, request: ReplaceUserRequest) -> ReplaceUserResponse:
         """Writes a record anew."""
-        store = self._providers.get(request.store)
-        await store.replace(TENANT, request.user, list(request.expected_etags))
+        users = self._users.get(id_of(request.store))
+        await users.replace(TENANT, request.user, list(request.expected_etags))
         return ReplaceUserResponse()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import bench.echo
 from nexpo.contract import Queue
 from nexpo_runtime.service import entrypoint
 from nexpo_runtime.settings import Settings
@@ -20,15 +21,8 @@ class BenchSettings(Settings):
 
 async def main(settings: BenchSettings) -> None:
     """Runs it until it is told to stop."""
-    from .workflows import Copies, Echo, Hold
-
-    await run_worker(
-        settings,
-        queue=QUEUE,
-        workflows=[Echo, Hold],
-        services=[Copies()],
-        expected=Queue(QUEUE),  # of the contract's own parts it has none
-    )
+    # Of the contract's own parts it has none.
+    await run_worker(settings, bench.echo, expected=Queue(QUEUE))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,11 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 import pytest_asyncio
+from backdoors import BackDoor, back_door
 
-from nexpo_db_worker.providers import Providers, open_providers
+from nexpo_db_worker.databases import open_databases
 from nexpo_db_worker.settings import DbSettings
+from nexpo_db_worker.users.users import UserDatabases
 from nexpo_dev.pytest_plugin import (
     CosmosAddress,
     MongoAddress,
@@ -19,8 +21,6 @@ from nexpo_dev.pytest_plugin import (
     SqlServerAddress,
     SupabaseAddress,
 )
-
-from .planting import Planting
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +49,16 @@ def settings(
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def providers(settings: DbSettings) -> AsyncIterator[Providers]:
+async def users(settings: DbSettings) -> AsyncIterator[UserDatabases]:
     async with AsyncExitStack() as stack:
-        yield await open_providers(settings, stack)
+        databases = await open_databases(settings.entries(), stack)
+        yield UserDatabases.over(databases, settings.authority_store)
 
 
 @pytest.fixture(scope="module")
-def planting(settings: DbSettings) -> Planting:
-    return Planting(settings)
+def doors(settings: DbSettings) -> dict[str, BackDoor]:
+    """The ways into the databases past the service, by id."""
+    return {entry.id: back_door(entry) for entry in settings.entries()}
 
 
 @pytest.fixture

@@ -25,6 +25,8 @@ from nexpo_gateway.operations.backend import Criteria, Order, Page, Snapshot, St
 from nexpo_gateway.operations.listing import visibility_query
 from nexpo_gateway.operations.pages import PageTokens
 from nexpo_gateway.operations.service import OperationMethods
+from nexpo_gateway.operations.tasks import OperationTaskMethods
+from nexpo_gateway.operations.waiting import Waiting
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.names import OperationName
 from nexpo_runtime.temporal.converter import PayloadConverter
@@ -136,19 +138,19 @@ class Edge:
     @classmethod
     def make(cls) -> Edge:
         behind = Behind()
-        operations = OperationMethods(behind, PageTokens((b"k" * 32,)), CONTRACT.by_type)
+        waiting, pages = Waiting(behind), PageTokens((b"k" * 32,))
         dispatcher = Dispatcher(
             CONTRACT,
             authenticators=[_Everybody()],
             limits=Limits(*(RateLimit(1e9, 10**9) for _ in range(4))),
             protection=cast(Protection, _Unprotected()),
             backend=behind,
-            operations=operations,
+            waiting=waiting,
             reads=behind,
-            natives={
-                "nexpo.operations.v1.OperationService": operations,
-                "nexpo.operations.v1.OperationTaskService": operations,
-            },
+            natives=[
+                OperationMethods(behind, waiting, pages, CONTRACT),
+                OperationTaskMethods(behind, pages),
+            ],
         )
         return cls(behind, dispatcher)
 

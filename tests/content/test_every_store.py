@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from nexpo.data.v1.data_pb2 import CreateUserRequest, UserRecord
 from nexpo.users.v1.users_pb2 import ListUsersRequest, OnboardUserRequest, User
-from nexpo_db_worker.activities.user_stores import UserStoreActivities
-from nexpo_db_worker.providers import Providers
-from nexpo_db_worker.reads.users import UserReads
-from nexpo_db_worker.stores import UserStore
+from nexpo_db_worker.users.activities import UserStoreActivities
+from nexpo_db_worker.users.reads import UserReads
+from nexpo_db_worker.users.stores import stores_of
+from nexpo_db_worker.users.users import UserDatabases, Users
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.tenant import Signer
 from nexpo_runtime.worker import activity
@@ -31,7 +31,7 @@ from .values import STRUCTS, nested, value_of
 ONBOARD = CONTRACT.by_type["nexpo.users.v1.OnboardUser"]
 HOSTILE_STRUCTS = [value_of(plain).struct_value for plain in STRUCTS]
 FEW = settings(
-    max_examples=25,
+    max_examples=60,
     deadline=None,
     database=None,
     derandomize=True,
@@ -40,10 +40,10 @@ FEW = settings(
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def loop(providers: Providers) -> asyncio.AbstractEventLoop:
+async def loop(users: UserDatabases) -> asyncio.AbstractEventLoop:
     """The loop that the stores were opened on: examples are run on it, from a thread."""
-    for store in providers.stores.values():
-        await store.ping()
+    for one in users.all.values():
+        await one.page("nobody", None, 1)
     return asyncio.get_running_loop()
 
 
@@ -71,28 +71,26 @@ def user_of(request: OnboardUserRequest) -> User:
     return user
 
 
-async def written_and_read(store: UserStore, created: User, replaced: User) -> None:
+async def written_and_read(users: Users, created: User, replaced: User) -> None:
     """Creates and replaces a user in one store; what is read must be what was written."""
     tenant = f"content-{uuid.uuid4().hex[:12]}"
-    await store.create(tenant, f"key/{created.user_id}", UserRecord(user=created))
-    assert (await store.get(tenant, created.user_id)).record.user == created
-    assert [one.record.user for one in await store.page(tenant, None, 5)] == [created]
-    await store.replace(tenant, replaced, [created.etag])
-    assert (await store.get(tenant, created.user_id)).record.user == replaced
-    assert [one.record.user for one in await store.page(tenant, None, 5)] == [replaced]
+    await users.create(tenant, f"key/{created.user_id}", UserRecord(user=created))
+    assert (await users.get(tenant, created.user_id)).record.user == created
+    assert [one.record.user for one in await users.page(tenant, None, 5)] == [created]
+    await users.replace(tenant, replaced, [created.etag])
+    assert (await users.get(tenant, created.user_id)).record.user == replaced
+    assert [one.record.user for one in await users.page(tenant, None, 5)] == [replaced]
 
 
-async def in_every_store(providers: Providers, first: User, second: User) -> None:
+async def in_every_store(users: UserDatabases, first: User, second: User) -> None:
     second.user_id, second.email = first.user_id, first.email
     second.create_time.CopyFrom(first.create_time)
-    await asyncio.gather(
-        *(written_and_read(store, first, second) for store in providers.stores.values())
-    )
+    await asyncio.gather(*(written_and_read(one, first, second) for one in users.all.values()))
 
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_whatever_the_edge_accepts_reads_back_equal_from_every_store(
-    providers: Providers, loop: asyncio.AbstractEventLoop
+    users: UserDatabases, loop: asyncio.AbstractEventLoop
 ) -> None:
     kept = []
 
@@ -100,10 +98,10 @@ async def test_whatever_the_edge_accepts_reads_back_equal_from_every_store(
     @given(data=st.data())
     def examples(data: st.DataObject) -> None:
         pair = [accepted(draw(ONBOARD, data.draw)) for draw in (hostile.request, hostile.spoilt)]
-        users = [user_of(request) for request in pair if request is not None]
-        if users:
-            kept.append(len(users))
-            ending = in_every_store(providers, users[0], copy.deepcopy(users[-1]))
+        made = [user_of(request) for request in pair if request is not None]
+        if made:
+            kept.append(len(made))
+            ending = in_every_store(users, made[0], copy.deepcopy(made[-1]))
             asyncio.run_coroutine_threadsafe(ending, loop).result(60)
 
     await asyncio.to_thread(examples)
@@ -112,7 +110,7 @@ async def test_whatever_the_edge_accepts_reads_back_equal_from_every_store(
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_every_hostile_struct_that_passes_is_kept_by_every_store(
-    providers: Providers, loop: asyncio.AbstractEventLoop
+    users: UserDatabases, loop: asyncio.AbstractEventLoop
 ) -> None:
     passed = 0
     for number, struct in enumerate(HOSTILE_STRUCTS):
@@ -122,7 +120,7 @@ async def test_every_hostile_struct_that_passes_is_kept_by_every_store(
         if found is not None:
             passed += 1
             try:
-                await in_every_store(providers, user_of(found), user_of(found))
+                await in_every_store(users, user_of(found), user_of(found))
             except Exception as error:
                 error.add_note(f"{STRUCTS[number]!r:.200}")
                 raise
@@ -131,7 +129,7 @@ async def test_every_hostile_struct_that_passes_is_kept_by_every_store(
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_it_is_the_same_through_the_activities_and_in_the_list_of_users(
-    providers: Providers, tenant: str
+    users: UserDatabases, tenant: str
 ) -> None:
     request = OnboardUserRequest(email="a@b.example", display_name="Añ😀", password="long enough")
     request.profile.attributes.CopyFrom(value_of(nested(20)).struct_value)
@@ -139,11 +137,11 @@ async def test_it_is_the_same_through_the_activities_and_in_the_list_of_users(
     found = await asyncio.to_thread(accepted, request)
     assert found is not None
     user = user_of(found)
-    user.stores.extend(sorted(providers.stores))
-    activities = UserStoreActivities(providers)
-    reads = UserReads(providers, Signer([b"a key of these tests"]))
+    user.stores.extend(stores_of(users.all))
+    activities = UserStoreActivities(users)
+    reads = UserReads(users, Signer([b"a key of these tests"]))
     with activity.within(ActivityContext(tenant, "", 1)):
-        for store in providers.stores:
+        for store in user.stores:
             record = UserRecord(user=user)
             await activities.create_user(
                 CreateUserRequest(key=f"key/{store}", store=store, record=record)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from backdoors import BackDoor
 
 from nexpo.data.v1.data_pb2 import UserRecord
 from nexpo.users.v1.users_pb2 import (
@@ -18,15 +19,15 @@ from nexpo.users.v1.users_pb2 import (
     User,
     UserView,
 )
-from nexpo_db_worker.providers import Providers
-from nexpo_db_worker.reads.users import UserReads
+from nexpo_db_worker.users.reads import UserReads
+from nexpo_db_worker.users.stores import id_of
+from nexpo_db_worker.users.table import USERS
+from nexpo_db_worker.users.users import UserDatabases
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.telemetry.metrics import UNREADABLE
 from nexpo_runtime.tenant import Signer
 from nexpo_runtime.worker import activity
 from nexpo_runtime.worker.activity import ActivityContext
-
-from .planting import Planting
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -77,8 +78,7 @@ def new_record(number: int) -> UserRecord:
 
 
 def counted(store: Store.ValueType) -> float:
-    name = Store.Name(store).removeprefix("STORE_").lower()
-    return float(UNREADABLE.labels(name)._value.get())
+    return float(UNREADABLE.labels(id_of(store))._value.get())
 
 
 async def walked(reads: UserReads, size: int) -> list[User]:
@@ -102,8 +102,8 @@ async def walked(reads: UserReads, size: int) -> list[User]:
     ids=[f"{Store.Name(s)}-{c}-{n}" for n, (s, c, _) in enumerate(PLANTED)],
 )
 async def test_it_is_listed_by_its_id_among_the_others(
-    providers: Providers,
-    planting: Planting,
+    users: UserDatabases,
+    doors: dict[str, BackDoor],
     tenant: str,
     store: Store.ValueType,
     column: str,
@@ -111,20 +111,20 @@ async def test_it_is_listed_by_its_id_among_the_others(
 ) -> None:
     records = [new_record(number) for number in range(3)]
     for record in records:
-        await providers.get(store).create(tenant, f"key/{record.user.user_id}", record)
+        await users.get(id_of(store)).create(tenant, f"key/{record.user.user_id}", record)
     planted = records[1].user.user_id
-    await planting.plant(store, planted, column, value)
+    await doors[id_of(store)].plant(USERS, planted, column, value)
     before = counted(store)
-    here = dataclasses.replace(providers, authority=providers.get(store))
+    here = dataclasses.replace(users, authority=users.get(id_of(store)))
     reads = UserReads(here, Signer([b"a key of these tests"]))
 
     with activity.within(ActivityContext(tenant, "", 1)):
         for size in (1, 2, 50):
-            users = {user.user_id: user for user in await walked(reads, size)}
-            assert set(users) == {record.user.user_id for record in records}
-            assert users[planted] == User(user_id=planted, unreadable=WHY)
-            assert users[records[0].user.user_id] == records[0].user
-            assert users[records[2].user.user_id] == records[2].user
+            found = {user.user_id: user for user in await walked(reads, size)}
+            assert set(found) == {record.user.user_id for record in records}
+            assert found[planted] == User(user_id=planted, unreadable=WHY)
+            assert found[records[0].user.user_id] == records[0].user
+            assert found[records[2].user.user_id] == records[2].user
         with pytest.raises(Fault) as refused:
             await reads.get_user(GetUserRequest(user_id=planted))
         assert refused.value.name == WHY
@@ -135,13 +135,13 @@ async def test_it_is_listed_by_its_id_among_the_others(
 
 
 async def test_one_stores_unreadable_copy_is_told_beside_the_others(
-    providers: Providers, planting: Planting, tenant: str
+    users: UserDatabases, doors: dict[str, BackDoor], tenant: str
 ) -> None:
     record = new_record(0)
     for store in ALL:
-        await providers.get(store).create(tenant, f"key/{store}", record)
-    await planting.plant(Store.STORE_MONGODB, record.user.user_id, "state", "FROZEN")
-    reads = UserReads(providers, Signer([b"a key of these tests"]))
+        await users.get(id_of(store)).create(tenant, f"key/{store}", record)
+    await doors["mongodb"].plant(USERS, record.user.user_id, "state", "FROZEN")
+    reads = UserReads(users, Signer([b"a key of these tests"]))
     with activity.within(ActivityContext(tenant, "", 1)):
         request = GetUserRequest(user_id=record.user.user_id, view=UserView.USER_VIEW_STORES)
         answer = await reads.get_user(request)
@@ -151,16 +151,16 @@ async def test_one_stores_unreadable_copy_is_told_beside_the_others(
 
 
 async def test_a_page_of_large_records_ends_where_one_message_does(
-    providers: Providers, tenant: str
+    users: UserDatabases, tenant: str
 ) -> None:
     records = [new_record(number) for number in range(6)]
     for record in records:
         record.user.profile.attributes["text"] = "x" * 900_000
-        await providers.authority.create(tenant, f"key/{record.user.user_id}", record)
-    reads = UserReads(providers, Signer([b"a key of these tests"]))
+        await users.authority.create(tenant, f"key/{record.user.user_id}", record)
+    reads = UserReads(users, Signer([b"a key of these tests"]))
     with activity.within(ActivityContext(tenant, "", 1)):
         first = await reads.list_users(ListUsersRequest(page_size=50))
         assert 0 < first.ByteSize() < 4 * 1024 * 1024
         assert first.next_page_token
-        users = await walked(reads, 50)
-    assert [user.user_id for user in users] == [record.user.user_id for record in records]
+        found = await walked(reads, 50)
+    assert [user.user_id for user in found] == [record.user.user_id for record in records]

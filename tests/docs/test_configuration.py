@@ -49,6 +49,8 @@ def _shown(value: object) -> str:
             return f"`{value.get_secret_value()}`"
         case Enum():
             return f"`{value.value}`"
+        case tuple():
+            return f"`{','.join(value)}`"
         case _:
             return f"`{value}`"
 

@@ -30,7 +30,7 @@ PLANTED = {
         '@operation(requests.Contract)\nclass Hasty:\n    """Hasty."""\n',
     ),
     "migrations": (
-        f"{_SHOP}/providers/postgres/migrations/0001_votes.sql",
+        f"{_SHOP}/votes/migrations/postgres/0001_votes.sql",
         "CREATE TABLE votes (id int);\n",
     ),
     "imports": (

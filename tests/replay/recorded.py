@@ -2,7 +2,8 @@
 
 They are what Temporal holds: signed with the key below, which protects nothing;
 in clear, so that people can read them, but for CheckHealth's, which are encrypted.
-`python -m tests.replay.record` records all of them. A history that does not
+Each is told by a test of its workflow, with the fixture `recorder`; `make record`
+runs those tests and writes what is not there. A history that does not
 replay any more is a running operation that would be stuck: a changed workflow
 needs `flow.patched`, not a new recording. A new workflow needs its histories from
 the release on that has its RPC.
@@ -20,13 +21,10 @@ from pathlib import Path
 from google.protobuf import descriptor_pb2
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
-from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
+from temporalio.worker import Replayer
 
 from nexpo_runtime.settings import Settings
-from nexpo_runtime.temporal.converter import data_converter
-from nexpo_runtime.temporal.tenant_interceptors import TenantInterceptor
-from nexpo_runtime.tenant import Signer
-from nexpo_runtime.worker.discovery import contract_of
+from nexpo_runtime.testing import replayer
 from nexpo_runtime.workflow.temporal_engine import use_temporal
 
 HISTORIES = Path(__file__).with_name("histories")
@@ -61,11 +59,14 @@ class Recorded:
         ]
 
 
-def settings() -> Settings:
+def settings(**more: str) -> Settings:
     """With the keys of the recordings."""
     key = base64.b64encode(b"only for recorded tests, 32 byte").decode()
     return Settings.load(
-        ENVIRONMENT="test", SERVICE_KEY="recorded-histories-only", ENCRYPTION_KEYS=f"recorded:{key}"
+        ENVIRONMENT="test",
+        SERVICE_KEY="recorded-histories-only",
+        ENCRYPTION_KEYS=f"recorded:{key}",
+        **more,
     )
 
 
@@ -94,19 +95,12 @@ def _released() -> frozenset[str]:
     )
 
 
-def is_released(workflow: type) -> bool:
-    """Whether operations of it may be running somewhere: its RPC is a released one."""
-    contract = contract_of(workflow)
-    return contract is not None and contract.name in _released()
+def is_released(rpc: str) -> bool:
+    """Whether operations of this RPC may be running somewhere."""
+    return rpc in _released()
 
 
-def replayer(workflows: Iterable[type]) -> Replayer:
-    """Replays as our workers run: same converter, interceptors, runner and engine."""
-    known = settings()
+def todays(workflows: Iterable[type]) -> Replayer:
+    """Replays the recordings on these workflows."""
     use_temporal()
-    return Replayer(
-        workflows=list(workflows),
-        workflow_runner=UnsandboxedWorkflowRunner(),
-        data_converter=data_converter(known),
-        interceptors=[TenantInterceptor(Signer(known.service_keys))],
-    )
+    return replayer(settings(), workflows)

@@ -21,7 +21,9 @@ from nexpo_runtime.failures import fault_from
 from tests.simulation.case import ONBOARD_BEFORE, ONBOARD_UNDOABLE
 from tests.simulation.world import STORES, World
 
-from .conftest import Onboarding, Place, StartOnboarding
+from .conftest import StartOnboarding
+from .modelled import Place
+from .onboarding import Onboarding
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

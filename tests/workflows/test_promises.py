@@ -9,13 +9,22 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.notifications.v1.notifications_pb2 import SendVerificationRequest
-from nexpo.users.v1.users_pb2 import OnboardUserRequest, Profile, UpdateUserRequest, User
+from nexpo.users.v1.users_pb2 import (
+    DeleteUserRequest,
+    OnboardUserRequest,
+    Profile,
+    UpdateUserRequest,
+    User,
+)
+from nexpo_gateway.processes.users.delete_user import DeleteUser
 from nexpo_gateway.processes.users.onboard_user import OnboardUser
 from nexpo_gateway.processes.users.update_user import UpdateUser
 from nexpo_runtime.errors import Fault
+from tests.simulation.world import AUTHORITY
 
 from .in_virtual_time import Stage, hours, played, resend, sleep, state, verify
 
+AWAY = Fault(Reason.REASON_MAIL_UNAVAILABLE, "The mail server is away.")
 REFUSED = Fault(Reason.REASON_MAIL_REFUSED, "The mail server refuses.")
 
 
@@ -74,6 +83,21 @@ def test_a_mail_that_is_refused_after_the_first_undoes_nothing(refused: str) -> 
     assert len(stage.hours_of(other)) == 1, "the other mail came"
 
 
+def test_a_reminder_that_is_put_off_gives_way_to_a_mail_that_is_asked_for() -> None:
+    stage = Stage(faults={"send reminder": AWAY})
+
+    async def play() -> None:
+        operation, ending = stage.start(OnboardUser, onboarding())
+        await sleep(13)
+        await resend(operation)
+        await sleep(1)
+        assert stage.hours_of("RESEND") == [13.0]
+        await verify(operation, stage.mails[-1][1].token)
+        await ending
+
+    played(play)
+
+
 def test_the_first_mail_that_is_refused_undoes_everything() -> None:
     stage = Stage(faults={"send verification e-mail": REFUSED})
 
@@ -123,3 +147,47 @@ def test_a_mask_replaces_what_it_names_and_nothing_else(
     assert MessageToDict(after.profile) == expected
     assert after.display_name == ("New" if paths == ["display_name"] else "Ada")
     assert isinstance(after.profile, Profile)
+
+
+@pytest.mark.parametrize(
+    "path", ["email", "profile.shoe_size", "profile.attributes.b", "display_name.first", ""]
+)
+def test_a_mask_that_names_what_cannot_be_changed_is_refused_before_anything_is_done(
+    path: str,
+) -> None:
+    stage = Stage()
+    change = UpdateUserRequest(user_id="u", display_name="New", request_id="u")
+    change.update_mask.paths.extend(["display_name", path])
+
+    async def play() -> None:
+        with pytest.raises(Fault) as refused:
+            await stage.start(UpdateUser, change)[1]
+        assert refused.value.reason == Reason.REASON_INVALID_ARGUMENT
+        assert [violation.field for violation in refused.value.fields] == ["update_mask"]
+
+    played(play)
+    assert stage.requests == []
+
+
+@pytest.mark.parametrize("held", ["delete home", "delete from postgres"])
+def test_a_user_is_found_and_keeps_the_address_until_nothing_else_is_left(held: str) -> None:
+    stage = Stage()
+
+    async def play() -> None:
+        operation, ending = stage.start(OnboardUser, onboarding())
+        await sleep(1)
+        await verify(operation, stage.mails[0][1].token)
+        user: User = (await ending).user  # type: ignore[attr-defined]  # OnboardUserResponse
+        stage.faults[held] = AWAY
+        deletion = stage.start(DeleteUser, DeleteUserRequest(user_id=user.user_id))[1]
+        await sleep(1 / 60)
+        found = [store for store in stage.world.users if stage.world.find(store, user.user_id)]
+        assert found == [AUTHORITY]
+        reserved = {resource for resource, _ in stage.world.claims.live().values()}
+        assert reserved == {f"email:{user.email}", f"user:{user.user_id}"}
+        stage.faults.clear()
+        await deletion
+        assert not stage.world.find(AUTHORITY, user.user_id)
+        assert not stage.world.claims.live()
+
+    played(play)

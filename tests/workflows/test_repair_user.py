@@ -39,6 +39,7 @@ class House:
     def __init__(self) -> None:
         self.world = World()
         self.off: set[Store.ValueType] = set()
+        self.away: set[str] = set()  # names of steps
         self.progress: list[Progress] = []
         self.user = User(
             user_id=USER_ID,
@@ -54,7 +55,14 @@ class House:
 
     async def _attempt(self, attempt: Attempt) -> Message:
         await asyncio.sleep(0.01)
-        return self.world.apply(attempt.call.request)
+        if attempt.name in self.away:
+            raise Fault(Reason.REASON_STORE_UNAVAILABLE)
+        answer = self.world.apply(attempt.call.request)
+        if isinstance(answer, data.LockUserResponse):
+            on = [store for store in answer.enabled if store not in self.off]
+            del answer.enabled[:]
+            answer.enabled.extend(on)
+        return answer
 
     def run(self, workflow: type[Operation[Any, Any]], request: Message) -> Awaitable[Any]:
         return LocalOperation(
@@ -157,6 +165,42 @@ def test_the_copies_of_an_onboarding_under_way_are_not_touched() -> None:
         assert refused.value.reason == Reason.REASON_USER_NOT_ACTIVE
         assert all(house.world.find(store, USER_ID) for store in OTHERS)
         assert not house.world.claims.live()
+
+    virtually(test)
+
+
+def test_the_authority_is_written_before_any_other_copy() -> None:
+    async def test() -> None:
+        house = House()
+        house.copy(OTHERS[0]).etag = "older"
+        house.away.add("write in postgres")
+        ending = asyncio.ensure_future(house.run(RepairUser, RepairUserRequest(user_id=USER_ID)))
+        await asyncio.sleep(60)
+        assert {house.copy(store).etag for store in OTHERS} == {"older", "one"}, "as they were"
+        house.away.clear()
+        await ending
+        assert house.agree()
+
+    virtually(test)
+
+
+def test_a_user_in_a_store_that_is_off_is_repaired_only_when_it_shall_leave_it() -> None:
+    async def test() -> None:
+        house = House()
+        house.off.add(OTHERS[0])
+        house.copy(OTHERS[1]).etag = "older"
+        for stores in ((), OTHERS):
+            request = RepairUserRequest(user_id=USER_ID, stores=stores)
+            with pytest.raises(Fault) as refused:
+                await house.run(RepairUser, request)
+            assert refused.value.reason == Reason.REASON_STORE_DISABLED
+            assert [violation.field for violation in refused.value.fields] == ["stores"]
+            assert house.copy(OTHERS[1]).etag == "older"
+            assert not house.world.claims.live()
+        done = await _repaired(house, *OTHERS[1:])
+        assert OTHERS[0] not in done
+        assert OTHERS[0] not in house.copy(AUTHORITY).stores
+        assert house.copy(OTHERS[1]) == house.copy(AUTHORITY)
 
     virtually(test)
 

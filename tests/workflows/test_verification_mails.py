@@ -13,7 +13,9 @@ from nexpo.operations.v1.operations_pb2 import Progress, Step
 from nexpo_runtime.errors import Fault
 from tests.simulation.case import MAIL
 
-from .conftest import Onboarding, Place, StartOnboarding
+from .conftest import StartOnboarding
+from .modelled import Place
+from .onboarding import Onboarding
 from .test_onboard_user import assert_nothing_left, assert_whole, fault_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

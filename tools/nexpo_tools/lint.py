@@ -18,6 +18,7 @@ from time import monotonic
 
 from nexpo_tools import buf
 from nexpo_tools.generate import ROOT, GenerationError, drift, generate
+from nexpo_tools.import_rules import check_imports
 from nexpo_tools.migration_rules import check_migrations
 from nexpo_tools.workflow_rules import check_workflows
 
@@ -64,7 +65,7 @@ def main() -> None:
         "buf lint": lambda: buf.lint(ROOT),
         "buf breaking": lambda: buf.breaking(ROOT),
         "generated": _drift,
-        "imports": lambda: _run("lint-imports", "--cache-dir", ".cache/import-linter"),
+        "imports": lambda: check_imports(ROOT, _packages()),
         "workflows": lambda: "\n".join(map(str, check_workflows(ROOT))),
         "migrations": lambda: "\n".join(check_migrations(ROOT)),
     }
@@ -121,6 +122,11 @@ def _drift() -> str:
             return str(error)
         lines = drift(ROOT, Path(name))
     return "\n".join([*lines, "run `make generate`"]) if lines else ""
+
+
+def _packages() -> list[Path]:
+    found = (path for pattern in (*_SOURCES, *_CONTRACTS) for path in ROOT.glob(pattern))
+    return [path for path in found if path.is_dir()]
 
 
 def _mypy() -> str:

@@ -23,7 +23,7 @@ _MADE = re.compile(
 
 def check_migrations(root: Path) -> list[str]:
     """Every finding in the SQL files of a workspace's migrations, with file and line."""
-    files = sorted(root.glob("services/*/nexpo_*/**/migrations/*.sql"))
+    files = sorted(root.glob("services/*/nexpo_*/**/migrations/**/*.sql"))
     return [
         f"{file.relative_to(root)}:{line}: {advice}"
         for file in files

@@ -45,4 +45,5 @@ def test_our_own_names_pass(made: str) -> None:
 
 def test_the_migrations_of_the_workspace_keep_the_rule() -> None:
     assert check_migrations(ROOT) == []
-    assert list(ROOT.glob("services/*/nexpo_*/**/migrations/*.sql"))
+    kinds = {file.parent.name for file in ROOT.glob("services/*/nexpo_*/*/migrations/*/*.sql")}
+    assert kinds == {"postgres", "sqlserver", "supabase"}

@@ -41,6 +41,12 @@ REFUSALS = {
         "OrderService.PlaceOrder",
         'id template names "articles"',
     ),
+    "a field of a message that there may be many of in an id template": (
+        'id: "{customer_id}"',
+        'id: "{parcels.size}"',
+        "OrderService.PlaceOrder",
+        'id template names "parcels.size", which is no single text or number field',
+    ),
     "a message in an id template": (
         'id: "{customer_id}"',
         'id: "{parcel}"',
@@ -283,6 +289,12 @@ REFUSALS = {
         "PlaceOrderRequest.payment",
         "search attribute NexpoState is the runtime's own; rename it",
     ),
+    "a search attribute of the runtime that lists are cut by": (
+        '"OrderPayment"',
+        '"NexpoTenant"',
+        "PlaceOrderRequest.payment",
+        "search attribute NexpoTenant is the runtime's own; rename it",
+    ),
     "a search attribute over a list": (
         "Payment payment = 5",
         "repeated Payment payment = 5",
@@ -348,6 +360,12 @@ REFUSALS = {
         "OrderService.GetOrder",
         "GetOrderRequest.pin is replaced only on its way to an operation, never for read; use"
         " SENSITIVE_REDACT",
+    ),
+    "a secret deep in a request that no operation records": (
+        "message GetOrderRequest {\n",
+        "message GetOrderRequest {\n  // How to find it.\n  Finding finding = 8;\n",
+        "OrderService.GetOrder",
+        "Secret.pin is replaced only on its way to an operation, never for read",
     ),
     "a field that is a keyword of Python": (
         "string size = 1;",
@@ -427,20 +445,36 @@ REFUSALS = {
     ),
 }
 # Messages that some of the texts above need, and a sensitive message.
-EXTRA = """
+EXTRA = f"""
 // What to count.
-message CountGoodsRequest {}
+message CountGoodsRequest {{}}
 // How many.
-message CountGoodsResponse {}
+message CountGoodsResponse {{}}
 // What to count.
-message CountOrdersRequest {}
+message CountOrdersRequest {{}}
 // How many.
-message CountOrdersResponse {}
+message CountOrdersResponse {{}}
+// How to find something.
+message Finding {{
+  // Who may.
+  Secret secret = 1;
+  // More like it.
+  repeated Finding inner = 2;
+}}
+// What proves it.
+message Secret {{
+  // Secret.
+  string pin = 1 [{HASHED}];
+  // Hashed.
+  string taker = 2 [{REDACTED}];
+}}
 """
 SECRET = (
     "// More about it.\n",
     "// Not for every eye.\n"
     "  Parcel secret = 9 [(nexpo.options.v1.sensitive) = SENSITIVE_REDACT];\n"
+    "  // Each of them.\n"
+    "  repeated Parcel parcels = 10;\n"
     "  // More about it.\n",
 )
 END = ("// It is given back.\n", EXTRA + "// It is given back.\n")
@@ -505,6 +539,14 @@ def test_the_error_catalogue_must_be_complete(
 
     assert advice in response.error
     assert response.error.splitlines()[1].startswith(f"{ERRORS}:")
+
+
+@pytest.mark.parametrize("size", [1, 262144])
+def test_the_largest_and_the_smallest_request_may_be_named(size: int, plugin: Plugin) -> None:
+    place = 'option (nexpo.options.v1.permission) = "orders.place";'
+    named = f"{place} option (nexpo.options.v1.max_request_bytes) = {size};"
+
+    assert plugin((place, named)).error == ""
 
 
 def test_every_problem_is_told_at_once_and_in_the_order_of_the_file(plugin: Plugin) -> None:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from nexpo.ai.v1.ai_service import AiActivitiesBase
+import nexpo_ai_worker
 from nexpo_runtime.service import entrypoint
 from nexpo_runtime.worker.process import run_worker
 
-from .activities.texts import AiActivities
 from .claude.client import open_claude
 from .settings import AiSettings
 
 
 async def main(settings: AiSettings) -> None:
     """Runs the worker until it is told to stop."""
-    async with open_claude(settings) as claude:
-        await run_worker(
-            settings,
-            queue=AiActivitiesBase.CONTRACT.queue,
-            services=[AiActivities(claude)],
-            providers={"claude": settings.claude_state()},
-        )
+    await run_worker(
+        settings,
+        nexpo_ai_worker,
+        offers=[open_claude],
+        providers={"claude": settings.claude_state()},
+    )
 
 
 def run() -> None:

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from pydantic import SecretStr
 
-from nexpo_cloud_worker.homes import Homes
-from nexpo_cloud_worker.providers.s3 import S3Store, open_s3
+from nexpo_cloud_worker.homes.homes import Homes
+from nexpo_cloud_worker.object_stores.s3 import S3Store, open_s3
 from nexpo_cloud_worker.settings import CloudSettings
 from nexpo_dev.pytest_plugin import ObjectStorageAddress
 

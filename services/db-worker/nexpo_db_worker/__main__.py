@@ -5,12 +5,11 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
-from nexpo.data.v1.data_service import UserStoreActivitiesBase
-from nexpo_db_worker.activities.user_stores import UserStoreActivities
-from nexpo_db_worker.providers import open_providers
+import nexpo_db_worker
+from nexpo_db_worker.databases import open_databases
 from nexpo_db_worker.purge import purging
-from nexpo_db_worker.reads.users import UserReads
 from nexpo_db_worker.settings import DbSettings
+from nexpo_db_worker.users.users import UserDatabases
 from nexpo_runtime.service import entrypoint
 from nexpo_runtime.tenant import Signer
 from nexpo_runtime.worker.process import run_worker
@@ -19,24 +18,25 @@ from nexpo_runtime.worker.process import run_worker
 async def main(settings: DbSettings) -> None:
     """Runs the worker until it is told to stop."""
     async with AsyncExitStack() as stack:
-        providers = await open_providers(settings, stack)
+        databases = await open_databases(settings.entries(), stack)
+        authority = settings.authority_store
         await stack.enter_async_context(
             purging(
-                providers.stores.values(),
+                databases.values(),
                 older_than=settings.tombstone_retention,
                 every=timedelta(seconds=settings.tombstone_purge_interval),
             )
         )
-        pings = providers.pings()
-        authority = settings.authority_store
+        pings = {name: database.ping for name, database in databases.items()}
         await run_worker(
             settings,
-            queue=UserStoreActivitiesBase.CONTRACT.queue,
-            services=[
-                UserStoreActivities(providers),
-                UserReads(providers, Signer(settings.service_keys)),
+            nexpo_db_worker,
+            offers=[
+                databases[authority],
+                UserDatabases.over(databases, authority),
+                Signer(settings.service_keys),
             ],
-            providers=providers.states,
+            providers=settings.states(),
             checks={authority: pings.pop(authority)},
             optional_checks=pings,
         )

@@ -1,109 +1,80 @@
-"""A store whose every call is measured: how long, and how it ended."""
+"""Capabilities whose every call is measured: how long, and how it ended."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from typing import Any, TypeVar, cast
 
 from prometheus_client import Histogram
 
-from nexpo.data.v1.data_pb2 import UserRecord
-from nexpo.users.v1.users_pb2 import Store, User
-from nexpo_db_worker.stores import Position, StoredUser, UserStore
+from nexpo_db_worker.capabilities.fences import Taken
 from nexpo_runtime.errors import Fault
 
-STORE_SECONDS = Histogram(
-    "nexpo_store_seconds",
-    "Calls of stores, by operation and outcome (ok, or the reason of the fault).",
-    ["store", "operation", "outcome"],
+C = TypeVar("C")
+
+DATABASE_SECONDS = Histogram(
+    "nexpo_database_seconds",
+    "Calls of databases, by operation and outcome (ok, TAKEN, or the reason of the fault).",
+    ["database", "table", "operation", "outcome"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 
 
-class ObservedStore:
-    """Passes every call on to a store and measures it.
+def observed(capability: C, database: str, table: str) -> C:
+    """The same capability, with every call of a coroutine method measured.
 
     Args:
-        store: The store.
-        name: Its name in the metrics.
+        capability: What an engine offers.
+        database: The database's id.
+        table: The table that it is for.
     """
+    return cast(C, _Observed(capability, database, table))
 
-    def __init__(self, store: UserStore, name: str) -> None:
-        self.store: Store.ValueType = store.store
-        self._store = store
-        self._name = name
 
-    async def create(self, tenant: str, key: str, record: UserRecord) -> StoredUser:
-        """See UserStore."""
-        with self._measured("create"):
-            return await self._store.create(tenant, key, record)
+class _Observed:
+    def __init__(self, capability: object, database: str, table: str) -> None:
+        self._capability = capability
+        self._labels = (database, table)
 
-    async def remove(self, tenant: str, key: str) -> None:
-        """See UserStore."""
-        with self._measured("remove"):
-            await self._store.remove(tenant, key)
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._capability, name)
+        if not inspect.iscoroutinefunction(method):
+            return method
+        call = _measured_calls(method, (*self._labels, name))
+        setattr(self, name, call)  # found directly from now on
+        return call
 
-    async def get(self, tenant: str, user_id: str) -> StoredUser:
-        """See UserStore."""
-        with self._measured("get"):
-            return await self._store.get(tenant, user_id)
 
-    async def page(self, tenant: str, after: Position | None, limit: int) -> list[StoredUser]:
-        """See UserStore."""
-        with self._measured("page"):
-            return await self._store.page(tenant, after, limit)
+def _measured_calls(
+    method: Callable[..., Awaitable[Any]], labels: tuple[str, ...]
+) -> Callable[..., Awaitable[Any]]:
+    @functools.wraps(method)
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        with _measured(labels):
+            return await method(*args, **kwargs)
 
-    async def replace(self, tenant: str, user: User, expected_etags: Collection[str]) -> None:
-        """See UserStore."""
-        with self._measured("replace"):
-            await self._store.replace(tenant, user, expected_etags)
+    return call
 
-    async def erase(self, tenant: str, user_id: str) -> None:
-        """See UserStore."""
-        with self._measured("erase"):
-            await self._store.erase(tenant, user_id)
 
-    async def claim(self, tenant: str, key: str, resource: str) -> bool:
-        """See UserStore."""
-        with self._measured("claim"):
-            return await self._store.claim(tenant, key, resource)
-
-    async def release(self, tenant: str, key: str) -> None:
-        """See UserStore."""
-        with self._measured("release"):
-            await self._store.release(tenant, key)
-
-    async def forget(self, tenant: str, resource: str) -> None:
-        """See UserStore."""
-        with self._measured("forget"):
-            await self._store.forget(tenant, resource)
-
-    async def purge(self, before: datetime) -> int:
-        """See UserStore."""
-        with self._measured("purge"):
-            return await self._store.purge(before)
-
-    async def ping(self) -> None:
-        """See UserStore."""
-        with self._measured("ping"):
-            await self._store.ping()
-
-    @contextmanager
-    def _measured(self, operation: str) -> Iterator[None]:
-        began = time.perf_counter()
-        outcome = "cancelled"
-        try:
-            yield
-            outcome = "ok"
-        except Fault as fault:
-            outcome = fault.name
-            raise
-        except Exception:
-            outcome = "INTERNAL"
-            raise
-        finally:
-            STORE_SECONDS.labels(self._name, operation, outcome).observe(
-                time.perf_counter() - began
-            )
+@contextmanager
+def _measured(labels: tuple[str, ...]) -> Iterator[None]:
+    began = time.perf_counter()
+    outcome = "cancelled"
+    try:
+        yield
+        outcome = "ok"
+    except Fault as fault:
+        outcome = fault.name
+        raise
+    except Taken:
+        outcome = "TAKEN"
+        raise
+    except Exception:
+        outcome = "INTERNAL"
+        raise
+    finally:
+        DATABASE_SECONDS.labels(*labels, outcome).observe(time.perf_counter() - began)

@@ -2,59 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from enum import StrEnum
 from typing import Annotated, ClassVar
-from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
-from nexpo.users.v1.users_pb2 import Store
-from nexpo_db_worker.transport import (
-    postgres_hosts,
-    problem_of,
-    to_mongodb,
-    to_postgres,
-    to_sqlserver,
-)
+from nexpo_db_worker.engines import ENGINES
+from nexpo_db_worker.engines.engine import DatabaseEntry, Engine, Option
+from nexpo_db_worker.engines.mongodb import address as mongodb
+from nexpo_db_worker.engines.postgres import address as postgres
+from nexpo_db_worker.engines.sqlserver import target as sqlserver
 from nexpo_runtime.settings import Settings
 from nexpo_runtime.transport import Outside, https
 
 
-class StoreName(StrEnum):
-    """A store, as it is called in variables, logs and health answers."""
-
-    POSTGRES = "postgres"
-    MONGODB = "mongodb"
-    COSMOSDB = "cosmosdb"
-    SQLSERVER = "sqlserver"
-    SUPABASE = "supabase"
-
-    @property
-    def store(self) -> Store.ValueType:
-        """The store in the contract."""
-        return Store.Value(f"STORE_{self.name}")
+def _kind(value: str) -> str:
+    if value not in ENGINES:
+        raise ValueError(f"not one of {', '.join(ENGINES)}")
+    return value
 
 
-_Postgres = Annotated[SecretStr | None, Outside(to_postgres, postgres_hosts)]
+_Postgres = Annotated[SecretStr | None, Outside(postgres.exposed, postgres.hosts)]
 _Https = Annotated[SecretStr | None, Outside(https)]
-
-_OPTIONAL = {StoreName.SUPABASE: ("supabase_database_url",)}
-_SCHEMES: dict[str, tuple[str, ...]] = {
-    "database_url": ("postgresql", "postgres"),
-    "mongodb_url": ("mongodb", "mongodb+srv"),
-    "cosmosdb_url": ("https", "http"),
-    "sqlserver_url": ("mssql",),
-    "supabase_url": ("https", "http"),
-    "supabase_database_url": ("postgresql", "postgres"),
-}
-_NEEDED: dict[StoreName, tuple[str, ...]] = {
-    StoreName.POSTGRES: ("database_url",),
-    StoreName.MONGODB: ("mongodb_url",),
-    StoreName.COSMOSDB: ("cosmosdb_url", "cosmosdb_key"),
-    StoreName.SQLSERVER: ("sqlserver_url",),
-    StoreName.SUPABASE: ("supabase_url", "supabase_key"),
-}
 
 
 class DbSettings(Settings):
@@ -81,17 +51,17 @@ class DbSettings(Settings):
 
     service: ClassVar[str] = "nexpo-db"
 
-    authority_store: StoreName = StoreName.POSTGRES
+    authority_store: Annotated[str, AfterValidator(_kind)] = "postgres"
     enable_postgres: bool = True
     enable_mongodb: bool = False
     enable_cosmosdb: bool = False
     enable_sqlserver: bool = False
     enable_supabase: bool = False
     database_url: _Postgres = None
-    mongodb_url: Annotated[SecretStr | None, Outside(to_mongodb)] = None
+    mongodb_url: Annotated[SecretStr | None, Outside(mongodb.exposed)] = None
     cosmosdb_url: _Https = None
     cosmosdb_key: SecretStr | None = None
-    sqlserver_url: Annotated[SecretStr | None, Outside(to_sqlserver)] = None
+    sqlserver_url: Annotated[SecretStr | None, Outside(sqlserver.exposed)] = None
     supabase_url: _Https = None
     supabase_key: SecretStr | None = None
     supabase_database_url: _Postgres = None
@@ -103,52 +73,59 @@ class DbSettings(Settings):
         """How long the fence of an undone effect stays."""
         return timedelta(days=self.tombstone_retention_days)
 
-    def enabled(self, name: StoreName) -> bool:
-        """Whether the store is switched on."""
-        return bool(getattr(self, f"enable_{name}"))
+    def enabled(self, kind: str) -> bool:
+        """Whether the database of the kind's own name is switched on."""
+        return bool(getattr(self, f"enable_{kind}", False))
+
+    def entries(self) -> list[DatabaseEntry]:
+        """The databases that are switched on; each has its kind for an id."""
+        return [
+            DatabaseEntry(engine.kind, engine.kind, dict(self._options(engine)))
+            for engine in filter(self._is_on, ENGINES.values())
+        ]
+
+    def states(self) -> Mapping[str, str]:
+        """ "on", or "off: why", by the name of every database that can be switched on."""
+        return {
+            kind: "on" if self.enabled(kind) else f"off: ENABLE_{kind.upper()} is false"
+            for kind in ENGINES
+        }
 
     def secret(self, field: str) -> str:
-        """The value of a field that `problems` has found to be set."""
+        """The value of a field; "" when it is not set."""
         value: SecretStr | None = getattr(self, field)
         return value.get_secret_value() if value is not None else ""
 
     def problems(self) -> list[str]:
         """What fields that are well-formed each still get wrong together."""
-        problems = super().problems()
-        if not self.enabled(self.authority_store):
+        problems, name = super().problems(), self.authority_store
+        if not self.enabled(name):
             problems.append(
-                f"AUTHORITY_STORE: {self.authority_store} decides, but"
-                f" ENABLE_{self.authority_store.name} is false; switch it on, or name another"
+                f"AUTHORITY_STORE: {name} decides, but ENABLE_{name.upper()} is false; switch it"
+                " on, or name another"
             )
-        for name in filter(self.enabled, StoreName):
-            problems += [
-                f"{field.upper()}: not set, but ENABLE_{name.name} is true; set it, or set"
-                f" ENABLE_{name.name}=false"
-                for field in _NEEDED[name]
-                if not self.secret(field)
-            ]
-        for field, schemes in _SCHEMES.items():
-            problems += self._url_problems(field, schemes)
+        for engine in ENGINES.values():
+            for option in filter(lambda option: option.variable, engine.options):
+                if problem := self._problem(engine, option):
+                    problems.append(f"{option.variable}: {problem}")
         return problems
 
-    def _url_problems(self, field: str, schemes: tuple[str, ...]) -> list[str]:
-        value = self.secret(field)
-        if not value:
-            return []
-        try:
-            parts = urlsplit(value)
-            good = parts.scheme in schemes and bool(parts.netloc)
-        except ValueError:
-            good = False
-        if not good:
-            forms = " or ".join(f"{scheme}://" for scheme in schemes)
-            return [f"{field.upper()}: not a URL of the form {forms}...; correct it"]
+    def _problem(self, engine: Engine, option: Option) -> str:
+        value = self.secret(option.variable.lower())
+        if malformed := option.malformed(value):
+            return malformed
         # Whether anybody could connect with it is of no interest while nobody does.
-        problem = problem_of(value) if self._used(field) else ""
-        return [f"{field.upper()}: {problem}"] if problem else []
+        if not self._is_on(engine):
+            return ""
+        if option.required and not value:
+            switch = f"ENABLE_{engine.kind.upper()}"
+            return f"not set, but {switch} is true; set it, or set {switch}=false"
+        return option.problem(value) if value else ""
 
-    def _used(self, field: str) -> bool:
-        return any(
-            field in (*_NEEDED[name], *_OPTIONAL.get(name, ()))
-            for name in filter(self.enabled, StoreName)
-        )
+    def _options(self, engine: Engine) -> Iterator[tuple[str, str]]:
+        for option in engine.options:
+            if option.variable and (value := self.secret(option.variable.lower())):
+                yield option.name, value
+
+    def _is_on(self, engine: Engine) -> bool:
+        return self.enabled(engine.kind)

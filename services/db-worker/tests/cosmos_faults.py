@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx
 
+from nexpo_db_worker.engines.engine import DatabaseEntry
+
 
 @dataclass(frozen=True)
 class Place:
@@ -18,6 +20,12 @@ class Place:
     url: str
     key: str
     database: str
+
+    @property
+    def entry(self) -> DatabaseEntry:
+        """It, as the service opens it."""
+        options = {"url": self.url, "key": self.key, "database": self.database}
+        return DatabaseEntry("cosmosdb", "cosmosdb", options)
 
 
 class Fault:

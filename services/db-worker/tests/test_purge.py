@@ -4,76 +4,80 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import structlog
+from calls import new_key, reason_of
+from samples import SAMPLES, new_sample, sample_migrations
 from tcp_proxy import TcpProxy
-from user_store_contract import new_key, new_record, reason_of
 from waiting import until
 
-from nexpo_db_worker.providers.postgres import open_postgres
+from nexpo_db_worker.capabilities.fences import Fences
+from nexpo_db_worker.databases import Database, open_database
+from nexpo_db_worker.engines.engine import DatabaseEntry
 from nexpo_db_worker.purge import purge_once, purging
-from nexpo_db_worker.stores import UserStore
+
+
+def opened(url: str) -> AbstractAsyncContextManager[Database]:
+    entry = DatabaseEntry("postgres", "postgres", {"url": url})
+    return open_database(entry, sample_migrations("postgres"))
 
 
 @pytest.fixture
-async def store(empty_database: str) -> AsyncIterator[UserStore]:
-    async with open_postgres(empty_database) as store:
-        yield store
+async def database(empty_database: str) -> AsyncIterator[Database]:
+    async with opened(empty_database) as database:
+        yield database
 
 
-async def undone(store: UserStore, count: int) -> list[str]:
+async def undone(fences: Fences, count: int) -> list[str]:
     keys = [new_key() for _ in range(count)]
-    await asyncio.gather(*(store.remove("t", key) for key in keys))
+    await asyncio.gather(*(fences.remove("t", key) for key in keys))
     return keys
 
 
-async def all_purged(store: UserStore, keys: list[str]) -> None:
+async def all_purged(fences: Fences, keys: list[str]) -> None:
     """Waits until the fences are gone."""
 
     async def purged() -> bool:
-        reasons = [await reason_of(store.create("t", key, new_record())) for key in keys]
+        reasons = [await reason_of(fences.create("t", key, new_sample())) for key in keys]
         return "FENCED" not in reasons
 
     await until(purged)
 
 
-async def test_more_tombstones_than_one_batch_holds_are_all_purged(store: UserStore) -> None:
-    await undone(store, 2100)
-    assert await purge_once(store, datetime.now(UTC) - timedelta(minutes=1)) == 0
-    assert await purge_once(store, datetime.now(UTC) + timedelta(minutes=1)) == 2100
+async def test_more_tombstones_than_one_batch_holds_are_all_purged(fences: Fences) -> None:
+    await undone(fences, 2100)
+    assert await purge_once(fences, datetime.now(UTC) - timedelta(minutes=1)) == 0
+    assert await purge_once(fences, datetime.now(UTC) + timedelta(minutes=1)) == 2100
 
 
-async def test_old_tombstones_go_in_the_background_and_users_stay(store: UserStore) -> None:
-    record = new_record()
-    await store.create("t", new_key(), record)
-    keys = await undone(store, 3)
-    async with purging([store], older_than=timedelta(0), every=timedelta(seconds=0.2)):
-        await all_purged(store, keys)
-    assert (await store.get("t", record.user.user_id)).record == record
-
-
-async def test_a_purge_goes_on_after_its_store_was_away(
-    empty_database: str, caplog: pytest.LogCaptureFixture
+async def test_old_tombstones_go_in_the_background_and_rows_stay(
+    database: Database, fences: Fences
 ) -> None:
-    caplog.set_level("INFO", "nexpo_db_worker.purge")
+    sample = new_sample()
+    created = await fences.create("t", new_key(), sample)
+    keys = await undone(fences, 3)
+    async with purging([database], older_than=timedelta(0), every=timedelta(seconds=0.2)):
+        await all_purged(fences, keys)
+    assert await database.records(SAMPLES).get("t", sample["name"]) == created
 
-    async def rounds_failed() -> bool:
-        return caplog.text.count("waits for its next round: STORE_UNAVAILABLE") > 1
 
+async def test_a_purge_goes_on_after_its_database_was_away(empty_database: str) -> None:
     async with (
         TcpProxy.before(empty_database) as proxy,
-        open_postgres(proxy.through(empty_database)) as store,
+        opened(proxy.through(empty_database)) as database,
     ):
-        keys = await undone(store, 2)
+        fences = database.fences(SAMPLES)
+        keys = await undone(fences, 2)
         await proxy.cut()
         with structlog.testing.capture_logs() as logged:
-            async with purging([store], older_than=timedelta(0), every=timedelta(seconds=0.1)):
+            async with purging([database], older_than=timedelta(0), every=timedelta(seconds=0.1)):
                 await until(lambda: failed_rounds(logged, 2))
                 await proxy.mend()
-                await all_purged(store, keys)
+                await all_purged(fences, keys)
 
 
 async def failed_rounds(logged: Sequence[Mapping[str, Any]], count: int) -> bool:

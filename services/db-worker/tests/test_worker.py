@@ -13,9 +13,10 @@ from typing import TypeVar
 
 import asyncpg
 import httpx
+from calls import new_key, reason_of
 from google.protobuf.message import Message
 from tcp_proxy import TcpProxy
-from user_store_contract import new_key, new_record, reason_of
+from user_records import new_record
 from waiting import until
 
 from nexpo.data.v1.data_pb2 import CreateUserRequest, CreateUserResponse
@@ -313,11 +314,11 @@ async def test_no_driver_of_a_store_that_is_off_is_imported(
 ) -> None:
     program = (
         "import asyncio, sys; from contextlib import AsyncExitStack;"
-        "from nexpo_db_worker.providers import open_providers;"
+        "from nexpo_db_worker.databases import open_databases;"
         "from nexpo_db_worker.settings import DbSettings\n"
         "async def main():\n"
         "    async with AsyncExitStack() as stack:\n"
-        "        await open_providers(DbSettings.load(), stack)\n"
+        "        await open_databases(DbSettings.load().entries(), stack)\n"
         "asyncio.run(main())\n"
         "drivers = {'asyncpg', 'motor', 'pymongo', 'azure', 'pytds', 'supabase'}\n"
         "print(sorted(drivers & set(sys.modules)))"

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
 from nexpo_runtime.edge.worker_clients import WorkerClients
 from nexpo_runtime.service.health import Health
-from nexpo_runtime.telemetry import logs
 from nexpo_runtime.temporal.connection import TemporalLink
 from nexpo_runtime.worker.invocation import Service
-from nexpo_runtime.worker.polling import QueuePoller
+from nexpo_runtime.worker.polling import linked
 
 from .contract import Contract
 from .operations.backend import OperationsBackend
@@ -22,8 +20,6 @@ from .operations.temporal import TemporalBackend
 from .settings import GatewaySettings
 
 QUEUE = "nexpo-gateway"
-
-_log = logs.get(__name__)
 
 
 @contextlib.asynccontextmanager
@@ -49,7 +45,6 @@ async def running_engine(
         async with _temporal(settings, contract, workflows, services, health) as backend:
             yield backend
         return
-    _log.warning("operations are not durable: ENABLE_TEMPORAL is false, a restart loses them")
     local = LocalBackend(
         workflows,
         LocalAttempts(QUEUE, services, workers),
@@ -69,20 +64,25 @@ async def _temporal(
     services: Sequence[Service],
     health: Health,
 ) -> AsyncIterator[OperationsBackend]:
-    async with TemporalLink(settings) as link:
-        poller = QueuePoller(settings, link, queue=QUEUE, workflows=workflows, services=services)
-        health.add("temporal", link.check)
-        health.add("polling", poller.check)
-        polling = asyncio.create_task(poller.run())
+    if not settings.runs_processes:
+        async with TemporalLink(settings) as link:
+            health.add("temporal", link.check)
+            yield _backend(settings, contract, link)
+        return
+    polling = linked(settings, health, queue=QUEUE, workflows=workflows, services=services)
+    async with polling as poller:
+        poller.start()
         try:
-            yield TemporalBackend(
-                link,
-                queues={
-                    name: settings.queue(rpc.rule.start.queue)
-                    for name, rpc in contract.by_type.items()
-                },
-                results={name: rpc.result for name, rpc in contract.by_type.items() if rpc.result},
-            )
+            yield _backend(settings, contract, poller.link)
         finally:
-            poller.stop()
-            await asyncio.gather(polling, return_exceptions=True)
+            await poller.drain()
+
+
+def _backend(settings: GatewaySettings, contract: Contract, link: TemporalLink) -> TemporalBackend:
+    return TemporalBackend(
+        link,
+        queues={
+            name: settings.queue(rpc.rule.start.queue) for name, rpc in contract.by_type.items()
+        },
+        results={name: rpc.result for name, rpc in contract.by_type.items() if rpc.result},
+    )

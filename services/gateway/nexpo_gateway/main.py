@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
+import dataclasses
+from contextlib import AbstractAsyncContextManager
+
 import nexpo_gateway.processes
-from nexpo_runtime.service.shutdown import StopSignal
-from nexpo_runtime.telemetry import logs
-from nexpo_runtime.worker.completeness import check_complete, queue_of
-from nexpo_runtime.worker.discovery import discover
-from nexpo_runtime.worker.invocation import Service
-from nexpo_runtime.worker.probe import PROBE
+from nexpo_runtime.worker.bootstrap import Parts, run_service
+from nexpo_runtime.worker.completeness import queue_of
+from nexpo_runtime.worker.process import run_worker
 
-from .calls.reads import check_reachable
-from .engines import QUEUE
-from .processes.mail.activities import Notifications
-from .server import running_gateway
 from .settings import GatewaySettings
-
-_log = logs.get(__name__)
 
 
 async def main(settings: GatewaySettings) -> None:
     """Runs the gateway until SIGTERM or SIGINT, then drains and returns."""
-    workflows = discover(nexpo_gateway.processes)
-    services: list[Service] = [Notifications(settings.mail, settings.service_keys[0])]
-    check_complete(queue_of(QUEUE), services, workflows, runtime=PROBE)
-    check_reachable(settings.workers)
-    with StopSignal() as stop:
-        async with running_gateway(
+    queue = queue_of(settings.service)
+    if not settings.serves_edge:
+        await run_worker(
             settings,
-            workflows=workflows,
-            services=services,
+            nexpo_gateway.processes,
             providers={"mail": settings.mail_state()},
-        ):
-            await stop.wait()
-    _log.info("stopped", service=settings.service)
+            expected=dataclasses.replace(queue, natives=()),
+        )
+        return
+    # Here, because a process of the other role needs none of it.
+    from .calls.reads import check_reachable
+    from .server import Started, running_gateway
+
+    check_reachable(settings.workers)
+
+    def running(parts: Parts) -> AbstractAsyncContextManager[Started]:
+        return running_gateway(
+            settings,
+            workflows=parts.workflows,
+            services=parts.services,
+            providers={"mail": settings.mail_state()},
+        )
+
+    if settings.runs_processes:
+        await run_service(settings, nexpo_gateway, running)
+    else:
+        expected = dataclasses.replace(queue, services=(), workflows=())
+        await run_service(settings, nexpo_gateway, running, expected=expected, skip="processes")

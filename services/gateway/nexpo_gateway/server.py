@@ -12,11 +12,15 @@ from dataclasses import dataclass
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+import nexpo_gateway
 from nexpo_runtime.edge.worker_clients import WorkerClients
 from nexpo_runtime.service.health import Health, routes
 from nexpo_runtime.service.http_server import HttpServer
 from nexpo_runtime.telemetry import logs, tracing
+from nexpo_runtime.worker.bootstrap import Parts, introduce, serving_health
 from nexpo_runtime.worker.completeness import served
+from nexpo_runtime.worker.discovery import discover
+from nexpo_runtime.worker.injection import Offers
 from nexpo_runtime.worker.invocation import Service
 from nexpo_runtime.worker.invocation import check as check_services
 from nexpo_runtime.worker.probe import Probe
@@ -29,9 +33,8 @@ from .contract import Contract
 from .engines import QUEUE, running_engine
 from .http.problems import malformed
 from .identity.api_keys import ApiKeys, make_development_key
-from .operations.backend import OperationsBackend
 from .operations.pages import PageTokens
-from .operations.service import OperationMethods
+from .operations.waiting import Waiting
 from .settings import GatewaySettings
 from .surfaces.grpc import GrpcSurface
 from .surfaces.rest import RestSurface
@@ -85,7 +88,16 @@ async def running_gateway(
         OSError: An address is taken, or the key file cannot be used.
     """
     contract = contract or Contract.load()
-    check_services(services, QUEUE)
+    check_services(map(type, services), QUEUE)
+    introduce(
+        settings,
+        QUEUE,
+        Parts(workflows, services),
+        providers or {},
+        methods=len(contract.rpcs),
+        workers={name: ", ".join(found) or "none" for name, found in settings.workers.items()},
+    )
+    natives = discover(nexpo_gateway, "processes").natives
     keys = open_keys(settings)
     health = Health(settings.service)
     async with contextlib.AsyncExitStack() as stack:
@@ -93,16 +105,27 @@ async def running_gateway(
         stack.callback(tracing.flush)
         workers = await stack.enter_async_context(WorkerClients(settings, settings.workers))
         probe: Service = Probe(settings.service, providers or {}, served(services, workflows))
-        _introduce(settings, contract, workflows, providers or {})
         backend = await stack.enter_async_context(
             running_engine(settings, contract, workflows, [*services, probe], workers, health)
         )
-        dispatcher = make_dispatcher(settings, contract, keys, backend, workers)
+        waiting = Waiting(backend)
+        pages = PageTokens(settings.service_keys)
+        offers = Offers([settings, contract, backend, workers, waiting, pages], stack)
+        dispatcher = Dispatcher(
+            contract,
+            authenticators=[keys],
+            limits=Limits.of(settings),
+            protection=Protection(settings.service_keys[0]),
+            backend=backend,
+            waiting=waiting,
+            reads=WorkerReads(workers),
+            natives=[await offers.make(native) for native in natives],
+        )
         _watch_workers(health, settings, workers)
         grpc = GrpcSurface(settings, dispatcher)
         health.on_change(grpc.show_ready)
         await grpc.show_ready(False)
-        await stack.enter_async_context(_metrics(settings, health))
+        await stack.enter_async_context(serving_health(settings, health))
         http = _http(settings, dispatcher, health)
         stack.push_async_callback(_drain, settings, dispatcher, grpc, http)
         await grpc.start()
@@ -111,30 +134,6 @@ async def running_gateway(
         stack.push_async_callback(health.stopping)
         _log.info("serving", grpc_port=grpc.port, http_ports=http.ports)
         yield Started(grpc.port, http.ports[0], health)
-
-
-def make_dispatcher(
-    settings: GatewaySettings,
-    contract: Contract,
-    keys: ApiKeys,
-    backend: OperationsBackend,
-    workers: WorkerClients,
-) -> Dispatcher:
-    """Wires the dispatcher with what runs operations."""
-    operations = OperationMethods(backend, PageTokens(settings.service_keys), contract.by_type)
-    return Dispatcher(
-        contract,
-        authenticators=[keys],
-        limits=Limits.of(settings),
-        protection=Protection(settings.service_keys[0]),
-        backend=backend,
-        operations=operations,
-        reads=WorkerReads(workers),
-        natives={
-            "nexpo.operations.v1.OperationService": operations,
-            "nexpo.operations.v1.OperationTaskService": operations,
-        },
-    )
 
 
 def open_keys(settings: GatewaySettings) -> ApiKeys:
@@ -183,41 +182,4 @@ def _http(settings: GatewaySettings, dispatcher: Dispatcher, health: Health) -> 
     )
     return HttpServer(
         app, [settings.http_address], keep_alive=settings.http_keep_alive, malformed=malformed
-    )
-
-
-@contextlib.asynccontextmanager
-async def _metrics(settings: GatewaySettings, health: Health) -> AsyncIterator[None]:
-    """Serves /metrics and the health routes on METRICS_PORT, when it is set."""
-    if not settings.metrics_port:
-        yield
-        return
-    sdk_port = tracing.sdk_metrics_port(settings) if settings.enable_temporal else None
-    host = settings.http_address.rpartition(":")[0]
-    app = Starlette(routes=list(routes(health, sdk_port)))
-    server = HttpServer(app, [f"{host}:{settings.metrics_port}"])
-    await server.start()
-    try:
-        yield
-    finally:
-        await server.stop(1.0)
-
-
-def _introduce(
-    settings: GatewaySettings,
-    contract: Contract,
-    workflows: Sequence[type],
-    providers: Mapping[str, str],
-) -> None:
-    _log.info(
-        "starting",
-        service=settings.service,
-        environment=settings.environment.value,
-        queue=settings.queue(QUEUE) if settings.enable_temporal else "none",
-        temporal=settings.temporal_target if settings.enable_temporal else "off",
-        encryption="on" if settings.codec_keys else "off: ENCRYPTION_KEYS is not set",
-        methods=len(contract.rpcs),
-        workflows=[workflow.__name__ for workflow in workflows],
-        providers=dict(sorted(providers.items())),
-        workers={name: ", ".join(found) or "none" for name, found in settings.workers.items()},
     )

@@ -8,11 +8,12 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from nexpo_runtime.settings import Environment, GrpcListener, HttpListener, Workers
+from nexpo_runtime.settings import Environment, GrpcListener, HttpListener, Names, Workers
 from nexpo_runtime.transport import hosts_of, stays_here
 
 from .processes.mail.settings import NotificationSettings
 
+EDGE, PROCESSES = "edge", "processes"
 DEVELOPMENT_KEYS_FILE = Path(".nexpo/api-keys.json")
 
 
@@ -21,6 +22,7 @@ class GatewaySettings(NotificationSettings):
 
     service: ClassVar[str] = "nexpo-gateway"
 
+    roles: Names = (EDGE, PROCESSES)
     grpc_address: GrpcListener = "127.0.0.1:8450"
     http_address: HttpListener = "127.0.0.1:8451"
 
@@ -50,12 +52,34 @@ class GatewaySettings(NotificationSettings):
 
     def problems(self) -> list[str]:
         found = super().problems()
-        if self.api_keys_file is None and not self.may_make_key:
+        found += [
+            f"ROLES: there is no role {name!r}; write edge, processes or both"
+            for name in self.roles
+            if name not in (EDGE, PROCESSES)
+        ]
+        if not self.roles:
+            found.append("ROLES: names no role; write edge, processes or both")
+        elif not self.enable_temporal and not (self.serves_edge and self.runs_processes):
+            found.append(
+                "ROLES: with ENABLE_TEMPORAL=false one process has both; remove it, or switch"
+                " Temporal on"
+            )
+        if self.serves_edge and self.api_keys_file is None and not self.may_make_key:
             found.append(
                 "API_KEYS_FILE: not set; give the path of a file with API keys (a key is made by "
                 "itself only with ENVIRONMENT=development and both addresses on 127.0.0.1)"
             )
         return found
+
+    @property
+    def serves_edge(self) -> bool:
+        """Whether users' calls are served here."""
+        return EDGE in self.roles
+
+    @property
+    def runs_processes(self) -> bool:
+        """Whether workflows and their activities run here."""
+        return PROCESSES in self.roles
 
     @property
     def keys_file(self) -> Path:

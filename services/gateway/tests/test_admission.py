@@ -153,6 +153,20 @@ async def test_a_body_that_is_too_large_by_its_own_word_is_not_waited_for(limite
         writer.close()
 
 
+async def test_a_body_that_does_not_say_how_large_it_is_is_not_read_to_its_end(
+    limited: Any,
+) -> None:
+    async with limited() as gateway:
+        reader, writer = await begun(
+            gateway, "/v1/parcels:send", "acme-key", "transfer-encoding: chunked"
+        )
+        async with asyncio.timeout(10):
+            for _ in range(17):  # 64 KiB each, and no last one
+                writer.write(b"10000\r\n" + b" " * 0x10000 + b"\r\n")
+            assert b" 413 " in await reader.readline()
+        writer.close()
+
+
 async def test_a_connection_survives_a_refusal_whose_body_was_read(limited: Any) -> None:
     async with limited() as gateway:
         reader, writer = await begun(

@@ -186,6 +186,14 @@ def test_no_fault_is_larger_than_trailers_may_be(letter: str) -> None:
     assert int(fault.metadata["violations_omitted"]) == 1000 - len(fault.fields)
 
 
+def test_violations_that_were_left_out_before_are_counted_too() -> None:
+    fields = [FieldViolation(f"field_{number}", "is wrong") for number in range(25)]
+    fault = Fault(
+        Reason.REASON_INVALID_ARGUMENT, "No.", fields=fields, metadata={"violations_omitted": "7"}
+    )
+    assert bounded(fault).metadata["violations_omitted"] == "12"
+
+
 def test_a_short_fault_stays_as_it_is() -> None:
     fault = Fault(
         Reason.REASON_EMAIL_TAKEN,

@@ -10,6 +10,7 @@ from google.longrunning.operations_pb2 import WaitOperationRequest
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.descriptor_pb2 import DescriptorProto
 from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -17,10 +18,13 @@ from google.rpc.error_details_pb2 import ErrorInfo
 
 from nexpo.operations.v1.operations_pb2 import MarkOperationTaskDoneRequest
 from nexpo.users.v1.users_pb2 import GetUserRequest, OnboardUserRequest
+from nexpo_gateway.content.elements import has_more_elements
 from nexpo_gateway.content.limits import LIMITS, check_content
 from nexpo_gateway.content.sizes import json_bytes
 from nexpo_gateway.contract import Contract
 from nexpo_runtime.errors import Fault
+
+from .parcels.contract import message as parcels
 
 
 def struct(value: Any) -> Struct:
@@ -148,6 +152,33 @@ def test_the_size_counts_on_the_wire_and_as_json_and_names_what_takes_the_room()
         assert [violation.field for violation in fault.fields] == ["profile.attributes"]
     request.display_name = "x" * 9000
     assert [violation.field for violation in refusal(request, 8000).fields] == ["display_name"]
+
+
+def elements(data: Any) -> int:
+    """Names and items in JSON, however deep."""
+    if not isinstance(data, dict | list):
+        return 0
+    inner = data.values() if isinstance(data, dict) else data
+    return len(data) + sum(elements(one) for one in inner)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        struct({"a": [1, [2, {"b": None}], "c"]}),
+        parcels("FindParcelsRequest", tags=["a", "b"], sizes=[1, 2], depot="d"),
+        parcels("FindParcelsRequest", places={"a": {"city": "b", "street": "c"}, "d": {}}),
+        parcels("SendParcelRequest", stops=[{"city": "a"}, {}, {"street": "b"}]),
+        parcels("SendParcelRequest", address={"city": "a"}, extra={"b": [{"c": 1}, 2]}),
+        ErrorInfo(metadata={"a": "b", "c": "d"}),
+        recursive(5),
+    ],
+    ids=range(7),
+)
+def test_a_message_has_as_many_elements_as_its_json(message: Message) -> None:
+    most = elements(MessageToDict(message))
+    assert not has_more_elements(message, most)
+    assert has_more_elements(message, most - 1)
 
 
 def test_a_walk_ends_after_twenty_violations() -> None:

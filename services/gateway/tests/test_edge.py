@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
@@ -110,9 +111,15 @@ def test_a_rate_limit_refills_and_forgets_who_was_away_for_longest() -> None:
     assert fault.value.retry_after.total_seconds() == 0.5
     now[0] = 0.5
     limit.take("a")
+    for key in "bbb":
+        limit.take(key)
+    for key in "acaca":  # whoever is refused was not away
+        with contextlib.suppress(Fault):
+            limit.take(key)
+        assert len(limit._buckets) == 2
+    with pytest.raises(Fault):
+        limit.take("a")
     limit.take("b")
-    limit.take("c")
-    assert len(limit._buckets) == 2
 
 
 async def test_too_many_calls_are_refused_with_when_to_try_again(

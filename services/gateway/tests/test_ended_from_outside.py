@@ -15,6 +15,7 @@ from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.operations.v1.operations_pb2 import Progress
 from nexpo_dev.pytest_plugin import TemporalAddress
 from nexpo_gateway.operations.endings import ended_progress
+from nexpo_gateway.operations.unreadable import outcome_unreadable
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.names import OperationName
 
@@ -131,3 +132,21 @@ def test_the_outcome_decides_the_state_whatever_was_said_last(
         == Progress.CANCELLED
     )
     assert ended_progress(progress, None).state == Progress.SUCCEEDED
+    assert ended_progress(Progress(state=Progress.RUNNING, percent=40), None).percent == 100
+
+
+@pytest.mark.parametrize(
+    ("said", "completed", "shown"),
+    [
+        (Progress.RUNNING, True, Progress.SUCCEEDED),
+        (Progress.RUNNING, False, Progress.FAILED),
+        (Progress.FAILED, False, Progress.FAILED),
+        (Progress.CANCELLED, False, Progress.CANCELLED),
+        (Progress.SUCCEEDED, False, Progress.FAILED),
+    ],
+)
+def test_what_was_said_last_decides_the_state_when_the_outcome_cannot_be_read(
+    said: Progress.State.ValueType, completed: bool, shown: Progress.State.ValueType
+) -> None:
+    after = ended_progress(Progress(state=said), outcome_unreadable(), completed)
+    assert after.state == shown

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import Any
 
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+from nexpo.options.v1 import options_pb2
 from nexpo.users.v1.users_pb2 import OnboardUserRequest
 from nexpo_gateway.calls.protection import Protection
 
@@ -33,3 +37,22 @@ async def test_the_same_request_again_has_the_same_hash_and_no_other_has() -> No
 
     assert await hashed("t", "1") == await hashed("t", "1")
     assert len({await hashed("t", "1"), await hashed("t", "2"), await hashed("u", "1")}) == 3
+
+
+async def test_one_password_in_two_fields_has_two_hashes() -> None:
+    file = descriptor_pb2.FileDescriptorProto(name="vault.proto", package="vault", syntax="proto3")
+    file.dependency.append("nexpo/options/v1/options.proto")
+    kind = file.message_type.add(name="OpenVaultRequest")
+    for number, name in enumerate(("mine", "yours", "mine_hash", "yours_hash"), 1):
+        field = kind.field.add(name=name, number=number, type=9, label=1)
+        if number < 3:
+            field.options.Extensions[options_pb2.sensitive] = options_pb2.SENSITIVE_HASH
+            field.options.Extensions[options_pb2.protected_as] = f"{name}_hash"
+    pool = descriptor_pool.Default()
+    pool.AddSerializedFile(file.SerializeToString())
+    cls: Any = message_factory.GetMessageClass(pool.FindMessageTypeByName("vault.OpenVaultRequest"))
+    request = cls(mine="correct horse", yours="correct horse")
+    await Protection(b"key").apply(request, tenant="t", request_id="1")
+    assert (request.mine, request.yours) == ("", "")
+    # Whoever reads them must not learn that they are the same.
+    assert request.mine_hash != request.yours_hash

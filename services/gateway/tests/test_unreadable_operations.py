@@ -24,9 +24,12 @@ from nexpo.operations.v1.operations_pb2 import Progress
 from nexpo.users.v1.users_pb2 import OnboardUserResponse
 from nexpo_dev.pytest_plugin import TemporalAddress
 from nexpo_gateway.context import CallContext, Caller
+from nexpo_gateway.contract import Contract
 from nexpo_gateway.operations.backend import Criteria, OperationsBackend, Page, ended
+from nexpo_gateway.operations.native import NativeCall
 from nexpo_gateway.operations.pages import PageTokens
-from nexpo_gateway.operations.service import NativeCall, OperationMethods
+from nexpo_gateway.operations.service import OperationMethods
+from nexpo_gateway.operations.waiting import Waiting
 from nexpo_runtime.names import OperationName
 from nexpo_runtime.telemetry.metrics import UNREADABLE
 from nexpo_runtime.workflow.temporal_engine import PROGRESS_MEMO, STATE_ATTRIBUTE, TENANT_ATTRIBUTE
@@ -184,7 +187,9 @@ class Large:
 
 async def test_a_page_of_large_operations_ends_where_one_message_does() -> None:
     engine = Large(10)
-    methods = OperationMethods(cast(OperationsBackend, engine), PageTokens((b"k" * 32,)), {TYPE})
+    backend = cast(OperationsBackend, engine)
+    pages = PageTokens((b"k" * 32,))
+    methods = OperationMethods(backend, Waiting(backend), pages, Contract.load())
     call = NativeCall(Caller("acme", "key", frozenset({"*"})), CallContext({}, "127.0.0.1"))
     token, seen = "", list[str]()
     while token or not seen:

@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
-from nexpo_gateway.calls.dispatcher import check_natives
+import nexpo_gateway
 from nexpo_gateway.calls.reads import check_reachable
 from nexpo_gateway.contract import Contract
+from nexpo_gateway.engines import QUEUE
 from nexpo_gateway.main import main
 from nexpo_gateway.operations.service import OperationMethods
 from nexpo_runtime.errors import ContractError
+from nexpo_runtime.worker.completeness import check_complete, queue_of, served
+from nexpo_runtime.worker.discovery import discover
+from nexpo_runtime.worker.invocation import check
+from nexpo_runtime.worker.probe import PROBE
 
 from .conftest import gateway_settings
 
 OPERATIONS = "nexpo.operations.v1.OperationService"
-TASKS = "nexpo.operations.v1.OperationTaskService"
-
-
-def natives(cls: type[OperationMethods]) -> dict[str, object]:
-    """An object of the class for both services, made without what it works with."""
-    served = cls.__new__(cls)
-    return {OPERATIONS: served, TASKS: served}
 
 
 def test_the_gateway_serves_every_native_method_of_its_contract() -> None:
-    check_natives(Contract.load(), natives(OperationMethods))
+    native = {rpc.name for rpc in Contract.load().rpcs if rpc.kind == "native"}
+
+    assert native
+    assert native == set(served(discover(nexpo_gateway).natives, []))
 
 
 def test_a_native_method_that_nothing_serves_is_named() -> None:
     with pytest.raises(ContractError) as refused:
-        check_natives(Contract.load(), {OPERATIONS: natives(OperationMethods)[OPERATIONS]})
+        check_complete(queue_of(QUEUE), [], [], runtime=PROBE)
 
-    assert f"/{TASKS}/ListOperationTasks is native, but its service is not among" in str(
+    assert f": {OPERATIONS} belongs to {QUEUE}, and no class of its worker is it" in str(
         refused.value
     )
 
@@ -44,21 +46,31 @@ def test_a_native_method_of_another_kind_is_named() -> None:
         watch_operation = OperationMethods.cancel_operation  # type: ignore[assignment]
 
     with pytest.raises(ContractError) as refused:
-        check_natives(Contract.load(), natives(Half))
+        check([Half], QUEUE)
 
-    assert str(refused.value).splitlines() == [
-        f"/{OPERATIONS}/GetOperation: Half has no async method get_operation; write it",
-        f"/{OPERATIONS}/WatchOperation: Half has no async generator watch_operation; write it",
-    ]
+    get, watch = str(refused.value).splitlines()
+    assert get.endswith(
+        "Half has no 'async def get_operation(self, request, call)', which is"
+        " nexpo.operations.v1.GetOperation: write it so"
+    )
+    assert "has no 'async def watch_operation(self, request, call)' with a 'yield', which" in watch
+
+
+def test_a_native_service_belongs_to_the_gateway() -> None:
+    with pytest.raises(ContractError, match=f"{OPERATIONS} belongs to {QUEUE}, not to nexpo-db"):
+        check([OperationMethods], "nexpo-db")
 
 
 async def test_a_gateway_whose_package_lacks_a_workflow_does_not_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nexpo_gateway.main.discover", lambda package: ())
+    lacking = dataclasses.replace(discover(nexpo_gateway), workflows=())
+    monkeypatch.setattr("nexpo_runtime.worker.bootstrap.discover", lambda *_: lacking)
 
     with pytest.raises(ContractError) as refused:
-        await main(gateway_settings("127.0.0.1:1", tmp_path / "keys.json"))
+        await main(
+            gateway_settings("127.0.0.1:1", tmp_path / "keys.json", db_worker_address="127.0.0.1:1")
+        )
 
     assert "nexpo.users.v1.OnboardUser belongs to nexpo-gateway, and its worker has no such" in str(
         refused.value

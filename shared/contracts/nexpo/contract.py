@@ -19,6 +19,8 @@ ResponseT = TypeVar("ResponseT", bound=Message)
 RequestT_contra = TypeVar("RequestT_contra", bound=Message, contravariant=True)
 ResponseT_co = TypeVar("ResponseT_co", bound=Message, covariant=True)
 WorkflowT_co = TypeVar("WorkflowT_co", covariant=True)
+CallT_contra = TypeVar("CallT_contra", contravariant=True)
+"""What the gateway tells a native method of its caller."""
 
 
 class Retry(Enum):
@@ -146,14 +148,15 @@ class WorkflowContract(Generic[WorkflowT_co]):
 
 @dataclass(frozen=True)
 class Method:
-    """One method that a worker serves: an activity or a read.
+    """One method that a service implements: an activity, a read, or a native one.
 
     Attributes:
         name: Full name of the RPC.
         method: Name of the method on the implementing class, in snake_case.
         request: Type of its request.
         response: Type of its response.
-        kind: "activity" or "read".
+        kind: "activity", "read" or "native".
+        streams: Whether it answers with a stream; only a native one may.
     """
 
     name: str
@@ -161,11 +164,12 @@ class Method:
     request: type[Message]
     response: type[Message]
     kind: str
+    streams: bool = False
 
 
 @dataclass(frozen=True)
 class ServiceContract:
-    """What a worker must implement of one service.
+    """What a worker, or the gateway, must implement of one service.
 
     Attributes:
         name: Full name of the service.
@@ -201,13 +205,15 @@ class Queue:
         name: Its name, also the name of the worker.
         services: Its activities and its reads.
         workflows: Its workflows.
+        natives: What the gateway's edge serves itself; of no concern to who polls the queue.
     """
 
     name: str
     services: tuple[Served, ...] = ()
     workflows: tuple[Served, ...] = ()
+    natives: tuple[Served, ...] = ()
 
     @property
     def rpcs(self) -> list[str]:
-        """Full names of everything that is served, sorted."""
+        """Full names of everything that is served on the queue, sorted."""
         return sorted(rpc for part in (*self.services, *self.workflows) for rpc in part.rpcs)

@@ -106,5 +106,24 @@ QUEUES: Final[tuple[Queue, ...]] = (
                 ("nexpo.users.v1.RepairUser",),
             ),
         ),
+        natives=(
+            Served(
+                "nexpo.operations.v1.OperationService",
+                "proto/nexpo/operations/v1/operations.proto:17",
+                (
+                    "nexpo.operations.v1.GetOperation",
+                    "nexpo.operations.v1.ListOperations",
+                    "nexpo.operations.v1.WaitOperation",
+                    "nexpo.operations.v1.CancelOperation",
+                    "nexpo.operations.v1.DeleteOperation",
+                    "nexpo.operations.v1.WatchOperation",
+                ),
+            ),
+            Served(
+                "nexpo.operations.v1.OperationTaskService",
+                "proto/nexpo/operations/v1/operations.proto:61",
+                ("nexpo.operations.v1.ListOperationTasks",),
+            ),
+        ),
     ),
 )

@@ -7,7 +7,8 @@ from nexpo_runtime.service import entrypoint
 from nexpo_runtime.settings import Settings
 from nexpo_runtime.worker.process import run_worker
 
-from .sample import QUEUE, Sample, SampleService
+from . import sample
+from .sample import QUEUE
 
 
 class SampleSettings(Settings):
@@ -17,10 +18,8 @@ class SampleSettings(Settings):
 async def main(settings: SampleSettings) -> None:
     await run_worker(
         settings,
-        queue=QUEUE,
+        sample,
         expected=Queue(QUEUE),
-        workflows=[Sample],
-        services=[SampleService()],
         providers={"here": "on", "there": "off: ENABLE_THERE is false"},
     )
 

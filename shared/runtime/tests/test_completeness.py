@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
@@ -30,7 +31,7 @@ WHOLE = Queue(
 
 
 def test_a_worker_that_serves_its_whole_queue_passes() -> None:
-    check_complete(WHOLE, [SampleService()], [Sample], runtime=())
+    check_complete(WHOLE, [SampleService], [Sample], runtime=())
 
 
 def test_a_service_that_nobody_serves_is_named_with_its_place_and_the_mend() -> None:
@@ -38,18 +39,18 @@ def test_a_service_that_nobody_serves_is_named_with_its_place_and_the_mend() -> 
         check_complete(WHOLE, [], [Sample], runtime=())
 
     assert str(refused.value) == (
-        "proto/sample.proto:3: sample.v1.SampleActivities belongs to sample, and nobody serves it"
-        " there: give its implementation to the worker in its main (services=[...])"
+        "proto/sample.proto:3: sample.v1.SampleActivities belongs to sample, and no class of its"
+        " worker is it: extend its base of nexpo....*_service in a module of the worker's package"
     )
 
 
 def test_a_workflow_that_nobody_wrote_is_named_with_its_place_and_the_mend() -> None:
     with pytest.raises(ContractError) as refused:
-        check_complete(WHOLE, [SampleService()], [], runtime=())
+        check_complete(WHOLE, [SampleService], [], runtime=())
 
     assert str(refused.value) == (
         "proto/sample.proto:9: sample.v1.Sample belongs to sample, and its worker has no such"
-        " workflow: write a class under @operation in its package workflows"
+        " workflow: write a class under @operation in a module of the worker's package"
     )
 
 
@@ -67,13 +68,12 @@ def test_a_queue_that_nobody_declares_is_refused() -> None:
         queue_of("nexpo-shop")
 
 
-def test_a_service_is_not_given_twice_nor_as_a_class_nor_as_something_else() -> None:
-    twice = [SampleService(), SampleService()]
-    with pytest.raises(ContractError, match=r"both are sample\.v1\.SampleActivities: give"):
+def test_a_service_is_not_there_twice_nor_is_something_else_one() -> None:
+    twice = [SampleService, SampleService]
+    with pytest.raises(ContractError, match=r"both are sample\.v1\.SampleActivities: remove"):
         check_complete(WHOLE, twice, [Sample], runtime=())
-    for wrong in (SampleService, object()):
-        with pytest.raises(ContractError, match="is no service: give an object of a class"):
-            check_complete(WHOLE, [wrong], [Sample], runtime=())  # type: ignore[list-item]  # the mistake
+    with pytest.raises(ContractError, match=r"builtins\.object is no service: extend a base"):
+        check_complete(WHOLE, [object], [Sample], runtime=())  # type: ignore[list-item]  # the mistake
 
 
 def test_a_method_of_a_service_that_takes_or_returns_another_message_is_refused() -> None:
@@ -82,7 +82,7 @@ def test_a_method_of_a_service_that_takes_or_returns_another_message_is_refused(
             return request
 
     with pytest.raises(ContractError) as refused:
-        check_complete(WHOLE, [Wrong()], [Sample], runtime=())
+        check_complete(WHOLE, [Wrong], [Sample], runtime=())
 
     first, second = str(refused.value).splitlines()
     assert first.endswith(
@@ -101,11 +101,11 @@ def test_an_operation_without_a_contract_is_refused_and_a_base_of_others_is_not(
 
     namespace = {"__module__": "shop", "__nexpo_contract__": SampleContract}
     setattr(module, "Placed", type("Placed", (lonely,), namespace))  # noqa: B010
-    assert [found.__name__ for found in discover(module)] == ["Placed"]
+    assert [found.__name__ for found in discover(module).workflows] == ["Placed"]
 
 
 async def test_the_probe_says_what_a_worker_serves_and_what_the_contract_wants() -> None:
-    probe = Probe("sample", {}, served([SampleService()], discover(sample)))
+    probe = Probe("sample", {}, served([SampleService], discover(sample).workflows))
 
     answer = await probe.probe(ProbeRequest())
     asked = await probe.probe(ProbeRequest(with_contract=True))
@@ -121,37 +121,46 @@ async def test_the_probe_says_what_a_worker_serves_and_what_the_contract_wants()
 
 
 STARTS = {
-    "an unknown queue": (
-        "await run_worker(settings, queue='nexpo-shop')",
-        'The contract declares no queue "nexpo-shop"',
-    ),
-    "a service that is not registered": (
-        "await run_worker(settings, queue='nexpo-cloud')",
-        "nexpo.cloud.v1.CloudActivities belongs to nexpo-cloud, and nobody serves it there",
+    "an unknown queue": ("nexpo-shop", "", 'The contract declares no queue "nexpo-shop"'),
+    "a service that nobody wrote": (
+        "nexpo-cloud",
+        "",
+        "nexpo.cloud.v1.CloudActivities belongs to nexpo-cloud, and no class of its worker is it",
     ),
     "a service that lacks a method": (
+        "nexpo-cloud",
         "from nexpo.cloud.v1.cloud_service import CloudActivitiesBase\n"
-        "    type('Homes', (CloudActivitiesBase,), {})()",
-        "abstract class Homes",
+        "class Homes(CloudActivitiesBase): pass\n",
+        "shop.activities.Homes has no 'async def create_home(self, request)', which is",
     ),
-    "a module that is not there": ("import nexpo_shop", "No module named 'nexpo_shop'"),
+    "a module that is not there": (
+        "nexpo-cloud",
+        "CONTRACT = None\nimport nexpo_shop\n",
+        "No module named 'nexpo_shop'",
+    ),
 }
 
 
 @pytest.mark.parametrize("what", STARTS)
-def test_a_process_that_cannot_start_ends_and_its_log_has_the_text(what: str) -> None:
-    code, said = STARTS[what]
+def test_a_process_that_cannot_start_ends_and_its_log_has_the_text(
+    what: str, tmp_path: Path
+) -> None:
+    name, written, said = STARTS[what]
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop/__init__.py").write_text("")
+    (tmp_path / "shop/activities.py").write_text(written)
     program = (
+        "import shop\n"
         "from nexpo_runtime.service import entrypoint\n"
         "from nexpo_runtime.settings import Settings\n"
         "from nexpo_runtime.worker.process import run_worker\n"
-        "class Shop(Settings):\n    service = 'shop'\n"
-        f"async def main(settings):\n    {code}\n"
+        f"class Shop(Settings):\n    service = '{name}'\n"
+        "async def main(settings):\n    await run_worker(settings, shop)\n"
         "entrypoint.run(main, Shop)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
-        env={"ENVIRONMENT": "test"},
+        env={"ENVIRONMENT": "test", "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
         timeout=60,

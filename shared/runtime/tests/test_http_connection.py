@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -29,13 +29,14 @@ async def length(request: Request) -> Response:
 
 @contextlib.asynccontextmanager
 async def connected(
-    keep_alive: float = 5,
+    keep_alive: float = 5, *more: Route
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """A connection to a server that says hello."""
     routes = [
         Route("/", hello),
         Route("/unread", hello, methods=["POST"]),
         Route("/length", length, methods=["POST"]),
+        *more,
     ]
     server = HttpServer(Starlette(routes=routes), ["127.0.0.1:0"], keep_alive=keep_alive)
     await server.start()
@@ -126,3 +127,25 @@ async def test_a_large_body_arrives_whole_in_small_reads() -> None:
         writer.write(b"POST /length HTTP/1.1\r\nhost: a\r\nconnection: close\r\n")
         writer.write(b"content-length: 3000000\r\n\r\n" + b"x" * 3_000_000)
         assert (await reader.read()).endswith(b"3000000")
+
+
+async def test_the_rest_of_a_body_that_turns_into_nonsense_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http_connection, "_LINGER_SECONDS", 60)
+    begun, given_up = asyncio.Event(), asyncio.Event()
+
+    async def reading(request: Request) -> Response:
+        begun.set()
+        with contextlib.suppress(ClientDisconnect):
+            return PlainTextResponse(str(await request.body()))
+        given_up.set()
+        return PlainTextResponse("nobody hears it")
+
+    async with connected(5, Route("/reading", reading, methods=["POST"])) as (reader, writer):
+        writer.write(POST.replace(b"/unread", b"/reading"))
+        async with asyncio.timeout(5):
+            await begun.wait()
+            writer.write(b"no length\r\n")
+            await given_up.wait()
+            assert (await reader.read()).startswith(b"HTTP/1.1 400")

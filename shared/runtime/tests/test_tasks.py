@@ -277,6 +277,9 @@ def test_a_retry_that_fails_again_leaves_the_task_open_and_each_task_stands_for_
             await scene.send("RetryOperationTask", RetryOperationTaskRequest(task=AFTER))
             await asyncio.sleep(600)
             assert {task.step for task in scene.now.tasks} == {AFTER, "other"}
+        # A try that was given up may be under way still: the next one is not taken for it.
+        tries = [AFTER, *(f"{AFTER}, retry {number}" for number in range(1, 5))]
+        assert [name for name in scene.attempts if name.startswith(AFTER)] == tries
         await scene.send("MarkOperationTaskDone", MarkOperationTaskDoneRequest(task=AFTER))
         await asyncio.sleep(1)
         assert [task.step for task in scene.now.tasks] == ["other"]

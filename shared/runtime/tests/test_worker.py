@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import types
 import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable
@@ -25,11 +24,9 @@ from nexpo_runtime.errors import Fault
 from nexpo_runtime.failures import fault_from
 from nexpo_runtime.settings import Environment, Settings
 from nexpo_runtime.temporal.connection import TemporalLink, connect
-from nexpo_runtime.worker.discovery import discover
 from nexpo_runtime.worker.polling import QueuePoller
 from nexpo_runtime.worker.process import Started, running_worker
 
-from . import sample
 from .conftest import begin, eventually
 from .sample import QUEUE, TENANT, Sample, SampleService
 
@@ -279,16 +276,3 @@ async def test_what_does_not_fit_its_contract_is_told_at_start() -> None:
     with pytest.raises(TypeError, match="belongs to sample"):
         async with running_worker(settings, queue="another", workflows=[Sample]):
             pass
-
-
-def test_discovery_finds_operations_and_nothing_else() -> None:
-    assert discover(sample) == (Sample,)
-
-
-def test_two_classes_for_one_contract_are_refused() -> None:
-    module = types.ModuleType("twice")
-    for name in ("First", "Second"):
-        namespace = {"__nexpo_contract__": Sample.contract, "__module__": "twice"}
-        setattr(module, name, type(name, (), namespace))
-    with pytest.raises(TypeError, match="both are"):
-        discover(module)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nexpo_tools.protoc_gen_nexpo.model import Contract, Method, Place
+from nexpo_tools.protoc_gen_nexpo.model import GATEWAY, Contract, Method, Place
 from nexpo_tools.protoc_gen_nexpo.python_source import call
 
 
@@ -27,6 +27,7 @@ def emit_queues(contract: Contract) -> str:
         for field, parts in (
             ("services", _services(contract, name)),
             ("workflows", _workflows(contract, name)),
+            ("natives", _natives(contract, name)),
         ):
             table = [line for part in parts for line in call("Served", list(part), ",")]
             if table:
@@ -43,6 +44,13 @@ def _services(contract: Contract, queue: str) -> Iterator[tuple[str, ...]]:
         reads = [m for m in service.of_kind("read") if m.rule.worker == queue]
         if reads:
             yield _served(service.full_name, service.place, reads)
+
+
+def _natives(contract: Contract, queue: str) -> Iterator[tuple[str, ...]]:
+    for service in contract.services() if queue == GATEWAY else ():
+        natives = service.of_kind("native")
+        if natives:
+            yield _served(service.full_name, service.place, natives)
 
 
 def _workflows(contract: Contract, queue: str) -> Iterator[tuple[str, ...]]:

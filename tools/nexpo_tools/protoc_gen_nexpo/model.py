@@ -10,6 +10,8 @@ from typing import Literal
 Kind = Literal["missing", "start", "update", "signal", "query", "read", "activity", "native"]
 Shape = Literal["one", "many", "map"]
 
+GATEWAY = "nexpo-gateway"
+"""The queue of the service that implements native methods."""
 LONG_RUNNING = "google.longrunning.Operation"
 PROGRESS = "nexpo.operations.v1.Progress"
 PUBLIC = "PUBLIC"

@@ -9,9 +9,8 @@ nobody gets more of the gateway than the limits say, whatever they send.
 from __future__ import annotations
 
 import functools
-import inspect
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from google.protobuf.message import Message
@@ -19,8 +18,9 @@ from google.protobuf.message import Message
 from nexpo import registry
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.operations.v1.operations_pb2 import Progress
-from nexpo_runtime.errors import ContractError, Fault, FieldViolation
+from nexpo_runtime.errors import Fault, FieldViolation
 from nexpo_runtime.names import OperationName
+from nexpo_runtime.worker.invocation import Service
 
 from ..content.limits import check_content
 from ..content.spelling import normalise
@@ -30,7 +30,8 @@ from ..contract import Contract, Rpc
 from ..identity.api_keys import Authenticator, identify
 from ..operations.backend import OperationsBackend, Order, Snapshot
 from ..operations.endings import telling_the_end
-from ..operations.service import NativeCall, OperationMethods, named
+from ..operations.native import NativeCall, named
+from ..operations.waiting import Waiting
 from .idempotency import call_content, require_same, settle_request_id, workflow_id
 from .protection import Protection
 from .rate_limits import Limits, network
@@ -63,9 +64,9 @@ class Dispatcher:
         limits: Limits,
         protection: Protection,
         backend: OperationsBackend,
-        operations: OperationMethods,
+        waiting: Waiting,
         reads: Reads,
-        natives: Mapping[str, object],
+        natives: Iterable[Service],
     ) -> None:
         """Wires the parts together.
 
@@ -75,26 +76,22 @@ class Dispatcher:
             limits: How often who may call.
             protection: Protects sensitive fields.
             backend: Runs operations.
-            operations: Waits for operations.
+            waiting: Waits for operations.
             reads: Reaches the workers.
-            natives: What serves a service's native methods, by its full name.
-
-        Raises:
-            ContractError: A native method of the contract is served by nothing.
+            natives: What implements native methods.
         """
         self.contract = contract
         self._authenticators = authenticators
         self._limits = limits
         self._protection = protection
         self._backend = backend
-        self._operations = operations
+        self._waiting = waiting
         self._reads = reads
-        check_natives(contract, natives)
-        self._natives = natives
+        self._natives = {native.CONTRACT.name: native for native in natives}
 
     def close(self) -> None:
         """Ends the calls that could go on for long, at the beginning of a shutdown."""
-        self._operations.close()
+        self._waiting.close()
 
     def arrived(self, context: CallContext) -> None:
         """Counts a call, before anything else is done for it: also one of no method.
@@ -185,7 +182,7 @@ class Dispatcher:
         wait = context.wait
         if wait is not None:
             context.tell("preference-applied", f"wait={int(wait)}")
-            waited = await self._operations.wait(started.name, wait)
+            waited = await self._waiting.wait(started.name, wait)
             return waited.operation
         if started.existed:
             timeout = _timeout(rpc, context)
@@ -220,27 +217,6 @@ class Dispatcher:
     def _native(self, rpc: Rpc) -> Callable[..., Any]:
         method: Callable[..., Any] = getattr(self._natives[rpc.service], rpc.snake_name)
         return method
-
-
-def check_natives(contract: Contract, natives: Mapping[str, object]) -> None:
-    """Raises: ContractError: Lists every native method of the contract that nothing serves."""
-    problems: list[str] = []
-    for rpc in contract.rpcs:
-        served = natives.get(rpc.service)
-        if rpc.kind != "native":
-            continue
-        if served is None:
-            problems.append(f"{rpc.path} is native, but its service is not among the natives")
-            continue
-        method = getattr(served, rpc.snake_name, None)
-        right = inspect.isasyncgenfunction if rpc.streams else inspect.iscoroutinefunction
-        if not right(method):
-            kind = "async generator" if rpc.streams else "async method"
-            problems.append(
-                f"{rpc.path}: {type(served).__name__} has no {kind} {rpc.snake_name}; write it"
-            )
-    if problems:
-        raise ContractError("\n".join(problems))
 
 
 def _known(caller: Caller | None) -> Caller:

@@ -27,7 +27,7 @@ from nexpo_runtime.workflow.local_engine import Attempter, LocalOperation
 from nexpo_runtime.workflow.operation import Operation
 
 from ..contract import Rpc
-from .backend import Criteria, Order, Page, Snapshot, Started, ended
+from .backend import Criteria, OperationsBackend, Order, Page, Snapshot, Started, ended
 from .endings import ended_progress
 
 _ENDED_KEPT = 10_000
@@ -54,7 +54,7 @@ class _Record:
         woken.set()
 
 
-class LocalBackend:
+class LocalBackend(OperationsBackend):
     """Runs operations in this process.
 
     Args:

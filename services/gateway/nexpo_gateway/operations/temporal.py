@@ -31,7 +31,7 @@ from nexpo_runtime.tenant import acting_for
 from nexpo_runtime.workflow.temporal_engine import PROGRESS_MEMO, STATE_ATTRIBUTE, TENANT_ATTRIBUTE
 
 from ..contract import Rpc
-from .backend import Criteria, Order, Page, Snapshot, Started, ended
+from .backend import Criteria, OperationsBackend, Order, Page, Snapshot, Started, ended
 from .descriptions import Description, describe, describe_any
 from .history import changes, first_input
 from .listing import list_page
@@ -42,7 +42,7 @@ from .workflow_calls import WorkflowCalls
 _OUTCOMES_AT_ONCE = 8
 
 
-class TemporalBackend:
+class TemporalBackend(OperationsBackend):
     """Starts, reaches, reads and follows the workflows behind operations.
 
     Args:

@@ -27,12 +27,13 @@ def queue_of(name: str) -> Queue:
             return queue
     known = ", ".join(queue.name for queue in QUEUES)
     raise ContractError(
-        f'The contract declares no queue "{name}" ({known}): correct it in main, or declare it with'
-        " option (nexpo.options.v1.task_queue) in a proto."
+        f'The contract declares no queue "{name}" ({known}): a service is named as its queue is.'
+        " Correct 'service' in its settings, or declare the queue with option"
+        " (nexpo.options.v1.task_queue) in a proto."
     )
 
 
-def served(services: Iterable[Service], workflows: Iterable[type]) -> list[str]:
+def served(services: Iterable[Service | type[Service]], workflows: Iterable[type]) -> list[str]:
     """Full names of every RPC that these serve, sorted."""
     rpcs = {method.name for service in services for method in service.CONTRACT.methods}
     contracts = (contract_of(workflow) for workflow in workflows)
@@ -40,32 +41,37 @@ def served(services: Iterable[Service], workflows: Iterable[type]) -> list[str]:
 
 
 def check_complete(
-    queue: Queue, services: Sequence[Service], workflows: Sequence[type], runtime: Sequence[str]
+    queue: Queue,
+    services: Sequence[type[Service]],
+    workflows: Sequence[type],
+    runtime: Sequence[str],
+    natives: Sequence[type[Service]] = (),
 ) -> None:
     """Checks that a worker serves its queue: all of it, and nothing of another.
 
     Args:
         queue: What the contract says of it.
-        services: What the author's main serves.
+        services: The classes that implement its services.
         workflows: What it runs.
         runtime: Full names of services that the runtime adds to every worker.
+        natives: The classes that implement native methods.
 
     Raises:
         ContractError: Lists every part that is missing, wrong or on another queue.
     """
-    check(services, queue.name)
+    check([*services, *natives], queue.name)
     check_queue(tuple(workflows), queue.name)
-    found = {service.CONTRACT.name for service in services} | set(runtime)
+    found = {service.CONTRACT.name for service in (*services, *natives)} | set(runtime)
     rpcs = set(served(services, workflows))
     problems = [
-        f"{part.place}: {part.name} belongs to {queue.name}, and nobody serves it there: give its"
-        " implementation to the worker in its main (services=[...])"
-        for part in queue.services
+        f"{part.place}: {part.name} belongs to {queue.name}, and no class of its"
+        " worker is it: extend its base of nexpo....*_service in a module of the worker's package"
+        for part in (*queue.services, *queue.natives)
         if part.name not in found
     ]
     problems += [
         f"{part.place}: {part.name} belongs to {queue.name}, and its worker has no such workflow:"
-        " write a class under @operation in its package workflows"
+        " write a class under @operation in a module of the worker's package"
         for part in queue.workflows
         if part.name not in rpcs
     ]

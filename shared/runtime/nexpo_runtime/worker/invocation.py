@@ -43,59 +43,64 @@ def implementation(service: Service, method: Method) -> Implementation:
     """
     function: object = getattr(service, method.method, None)
     if not inspect.iscoroutinefunction(function):
-        raise ContractError(
-            f"{_named(service)} has no 'async def {method.method}(self, request)', which is"
-            f" {method.name}: write it so"
-        )
+        raise ContractError(_missing(type(service), method))
     implemented: Implementation = function
     return implemented
 
 
-def check(services: Iterable[Service], queue: str) -> None:
-    """Compares services with their contracts, so that a mistake is found at start.
+def check(services: Iterable[type], queue: str) -> None:
+    """Compares classes with their contracts, so that a mistake is found at start.
 
     Raises:
         ContractError: Lists every method that is missing, every service that
-            belongs to another queue, and every one that is given twice.
+            belongs to another queue, and every one that is there twice.
     """
     problems: list[str] = []
-    seen: dict[str, Service] = {}
+    seen: dict[str, type] = {}
     for service in services:
         contract: ServiceContract | None = getattr(service, "CONTRACT", None)
-        if contract is None or isinstance(service, type):
+        if contract is None:
             problems.append(
-                f"{service!r} is no service: give an object of a class that extends a base of"
-                " nexpo....*_service"
+                f"{_named(service)} is no service: extend a base of nexpo....*_service with it"
             )
             continue
         if contract.queue != queue:
             problems.append(
                 f"{_named(service)}: {contract.name} belongs to {contract.queue}, not to {queue}:"
-                " give it to that worker, or correct the queue in its proto"
+                " move the class to that service, or correct the queue in its proto"
             )
         if contract.name in seen:
             problems.append(
                 f"{_named(service)} and {_named(seen[contract.name])} both are {contract.name}:"
-                " give one"
+                " remove one"
             )
         seen[contract.name] = service
-        for method in contract.methods:
-            try:
-                implementation(service, method)
-            except ContractError as error:
-                problems.append(str(error))
-                continue
-            function: object = getattr(type(service), method.method, None)
-            if inspect.isfunction(function):
-                problems += method_problems(
-                    method.method, function, True, method.request, method.response
-                )
+        problems += [p for method in contract.methods for p in _method_problems(service, method)]
     if problems:
         raise ContractError("\n".join(problems))
 
 
-def _named(service: Service) -> str:
-    return f"{type(service).__module__}.{type(service).__name__}"
+def _method_problems(service: type, method: Method) -> Iterable[str]:
+    function: object = getattr(service, method.method, None)
+    right = inspect.isasyncgenfunction if method.streams else inspect.iscoroutinefunction
+    if not right(function) or getattr(function, "__isabstractmethod__", False):
+        return [_missing(service, method)]
+    if method.kind == "native":
+        return []  # it takes the call, too; its types are the type checker's
+    return method_problems(method.method, function, True, method.request, method.response)
+
+
+def _missing(service: type, method: Method) -> str:
+    arguments = "self, request, call" if method.kind == "native" else "self, request"
+    streams = " with a 'yield'" if method.streams else ""
+    return (
+        f"{_named(service)} has no 'async def {method.method}({arguments})'{streams}, which is"
+        f" {method.name}: write it so"
+    )
+
+
+def _named(service: type) -> str:
+    return f"{service.__module__}.{service.__name__}"
 
 
 async def invoke(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import timedelta
 
 from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker
 
 from ..failures import worker_unavailable
+from ..service.health import Health
 from ..settings import Settings
 from ..telemetry import logs
 from ..telemetry.metrics import POLLING
@@ -27,6 +29,8 @@ worker's workflows continue elsewhere after it."""
 
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 5.0
+_REPORT_GRACE = 5.0
+"""Seconds to report what was finished, or cancelled, at the very end of the drain."""
 
 
 class QueuePoller:
@@ -38,6 +42,10 @@ class QueuePoller:
         queue: The contract's name of the task queue.
         workflows: Classes made by `@operation`.
         services: Their activities are served, whatever queue their contract names.
+
+    Attributes:
+        link: To Temporal.
+        queue: As Temporal knows it.
     """
 
     def __init__(
@@ -50,12 +58,13 @@ class QueuePoller:
         services: Iterable[Service] = (),
     ) -> None:
         self._settings = settings
-        self._link = link
+        self.link = link
         self.queue = settings.queue(queue)
         self._workflows = workflows
         self._activities = activities_of(services)
         self._stop = asyncio.Event()
         self._worker: Worker | None = None
+        self._running: asyncio.Task[None] | None = None
         use_temporal(
             settings.time_scale,
             settings.temporal_task_queue,
@@ -65,12 +74,25 @@ class QueuePoller:
     @property
     def polling(self) -> bool:
         """Whether tasks are taken from the queue."""
-        return self._worker is not None and self._worker.is_running and self._link.up
+        return self._worker is not None and self._worker.is_running and self.link.up
 
     async def check(self) -> None:
         """For health. Raises: Fault: WORKER_UNAVAILABLE: The queue is not polled."""
         if not self.polling:
             raise worker_unavailable(self.queue)
+
+    def start(self) -> None:
+        """Begins to poll in the background, until `drain`."""
+        self._running = asyncio.create_task(self.run())
+
+    async def drain(self) -> None:
+        """Takes no more tasks, and waits for those it took: bounded, whatever Temporal does."""
+        self.stop()
+        if self._running is not None:
+            # A Temporal that hangs must not keep the process.
+            await asyncio.wait(
+                {self._running}, timeout=self._settings.shutdown_timeout + _REPORT_GRACE
+            )
 
     async def run(self) -> None:
         """Polls until `stop`; then lets what it took finish, within SHUTDOWN_TIMEOUT."""
@@ -84,7 +106,7 @@ class QueuePoller:
                 await self._wait(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 # A client refuses a second worker for the queue as long as it knows the first.
-                self._link.renew()
+                self.link.renew()
             finally:
                 self._worker = None
                 POLLING.labels(self.queue).set(0)
@@ -97,7 +119,7 @@ class QueuePoller:
         """The client when Temporal answers; None when told to stop first."""
         if self._stop.is_set():
             return None
-        connecting = asyncio.create_task(self._link.client())
+        connecting = asyncio.create_task(self.link.client())
         stopping = asyncio.create_task(self._stop.wait())
         try:
             await asyncio.wait((connecting, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -153,3 +175,20 @@ class QueuePoller:
             default_heartbeat_throttle_interval=timedelta(seconds=1),
             build_id=settings.service,
         )
+
+
+@contextlib.asynccontextmanager
+async def linked(
+    settings: Settings,
+    health: Health,
+    *,
+    queue: str,
+    workflows: Sequence[type],
+    services: Iterable[Service],
+) -> AsyncIterator[QueuePoller]:
+    """A poller with a link of its own, and their health checks; it is not started yet."""
+    async with TemporalLink(settings) as link:
+        poller = QueuePoller(settings, link, queue=queue, workflows=workflows, services=services)
+        health.add("temporal", link.check)
+        health.add("polling", poller.check)
+        yield poller

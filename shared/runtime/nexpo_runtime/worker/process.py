@@ -5,33 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from types import ModuleType
 
 from grpc_health.v1 import health_pb2
-from starlette.applications import Starlette
 
 from nexpo.contract import Queue
 
-from ..service.health import Check, Health, routes
-from ..service.http_server import HttpServer
-from ..service.shutdown import StopSignal
+from ..service.health import Check, Health
 from ..settings import Settings
 from ..telemetry import logs, tracing
-from ..temporal.connection import TemporalLink
 from . import invocation
-from .completeness import check_complete, queue_of, served
-from .discovery import check_queue, discover
+from .bootstrap import Parts, introduce, run_service, serving_health
+from .completeness import served
+from .discovery import check_queue
 from .invocation import Service
-from .polling import QueuePoller
-from .probe import PROBE, Probe
+from .polling import QueuePoller, linked
+from .probe import Probe
 from .serving import WorkerServer
 
-__all__ = ["Started", "discover", "run_worker", "running_worker"]
-
 _log = logs.get(__name__)
-
-_HTTP_GRACE = 2.0
-_REPORT_GRACE = 5.0
-"""Seconds to report what was finished, or cancelled, at the very end of the drain."""
 
 
 class Started:
@@ -51,10 +43,9 @@ class Started:
 
 async def run_worker(
     settings: Settings,
+    package: ModuleType,
     *,
-    queue: str,
-    workflows: Sequence[type] = (),
-    services: Sequence[Service] = (),
+    offers: Sequence[object] = (),
     providers: Mapping[str, str] | None = None,
     checks: Mapping[str, Check] | None = None,
     optional_checks: Mapping[str, Check] | None = None,
@@ -62,15 +53,16 @@ async def run_worker(
 ) -> None:
     """Runs a worker until SIGTERM or SIGINT, then drains and returns.
 
-    Temporal may be away at start or go later: the worker waits, says that it is
-    not ready, and goes on by itself. With ENABLE_TEMPORAL=false it serves gRPC
+    Its workflows and services are found in its package, and its queue is the one of
+    its name. Temporal may be away at start or go later: the worker waits, says that
+    it is not ready, and goes on by itself. With ENABLE_TEMPORAL=false it serves gRPC
     and HTTP only.
 
     Args:
         settings: The service's.
-        queue: The contract's name of its task queue.
-        workflows: From `discover`.
-        services: Instances of subclasses of generated bases.
+        package: The service's own.
+        offers: What its classes may ask for, by type: objects, and functions under
+            `asynccontextmanager` that open one. The settings are always offered.
         providers: "on", or "off: why", by name; logged at start and told by the probe.
         checks: Health checks without which the worker is not ready, such as
             the ping of its authority.
@@ -78,23 +70,22 @@ async def run_worker(
         expected: What it must serve; what the contract says of the queue when None.
 
     Raises:
-        ContractError: Workflows or services do not fit their contracts, or are
-            not all that the contract says of the queue.
+        ContractError: As `run_service`.
         OSError: An address is taken.
     """
-    check_complete(expected or queue_of(queue), services, workflows, runtime=PROBE)
-    with StopSignal() as stop:
-        async with running_worker(
+
+    def running(parts: Parts) -> contextlib.AbstractAsyncContextManager[Started]:
+        return running_worker(
             settings,
-            queue=queue,
-            workflows=workflows,
-            services=services,
+            queue=expected.name if expected else settings.service,
+            workflows=parts.workflows,
+            services=parts.services,
             providers=providers,
             checks=checks,
             optional_checks=optional_checks,
-        ):
-            await stop.wait()
-    _log.info("stopped", service=settings.service)
+        )
+
+    await run_service(settings, package, running, offers=offers, expected=expected)
 
 
 @contextlib.asynccontextmanager
@@ -108,10 +99,10 @@ async def running_worker(
     checks: Mapping[str, Check] | None = None,
     optional_checks: Mapping[str, Check] | None = None,
 ) -> AsyncIterator[Started]:
-    """`run_worker` without the signals: runs inside the block, drains at its end."""
-    invocation.check(services, queue)
+    """`run_worker` of given parts, without the signals: drains at the end of the block."""
+    invocation.check(map(type, services), queue)
     check_queue(tuple(workflows), queue)
-    _introduce(settings, queue, workflows, services, providers or {})
+    introduce(settings, queue, Parts(workflows, services), providers or {})
     probe: Service = Probe(settings.service, providers or {}, served(services, workflows))
     whole = [*services, probe]
     health = Health(settings.service)
@@ -121,15 +112,15 @@ async def running_worker(
         stack.callback(tracing.flush)
         poller = None
         if settings.enable_temporal:
-            link = await stack.enter_async_context(TemporalLink(settings))
-            poller = QueuePoller(settings, link, queue=queue, workflows=workflows, services=whole)
-            health.add("temporal", link.check)
-            health.add("polling", poller.check)
-        http = await stack.enter_async_context(_http(settings, health))
+            link = linked(settings, health, queue=queue, workflows=workflows, services=whole)
+            poller = await stack.enter_async_context(link)
+        ports = await stack.enter_async_context(
+            serving_health(settings, health, [settings.http_address])
+        )
         grpc = await stack.enter_async_context(_work(settings, health, whole, poller))
         await stack.enter_async_context(health.watched())
         stack.push_async_callback(health.stopping)
-        yield Started(grpc.port, http.ports[0], health)
+        yield Started(grpc.port, ports[0], health)
 
 
 @contextlib.asynccontextmanager
@@ -147,32 +138,14 @@ async def _work(
         await server.health.set("", status.SERVING if ready else status.NOT_SERVING)
 
     health.on_change(follow)
-    polling = asyncio.create_task(poller.run()) if poller else None
+    if poller:
+        poller.start()
     try:
         yield server
     finally:
-        if poller:
-            poller.stop()
-        drained = [asyncio.create_task(server.stop(settings.shutdown_timeout))]
-        drained += [polling] if polling else []
-        # Bounded, whatever Temporal does: a hanging one must not keep the process.
-        await asyncio.wait(drained, timeout=settings.shutdown_timeout + _REPORT_GRACE)
-
-
-@contextlib.asynccontextmanager
-async def _http(settings: Settings, health: Health) -> AsyncIterator[HttpServer]:
-    sdk_port = tracing.sdk_metrics_port(settings) if settings.enable_temporal else None
-    addresses = [settings.http_address]
-    if settings.metrics_port:
-        host = settings.http_address.rpartition(":")[0]
-        addresses.append(f"{host}:{settings.metrics_port}")
-    http = HttpServer(Starlette(routes=list(routes(health, sdk_port))), addresses)
-    await http.start()
-    _log.info("serving HTTP", ports=http.ports)
-    try:
-        yield http
-    finally:
-        await http.stop(_HTTP_GRACE)
+        drained = [server.stop(settings.shutdown_timeout)]
+        drained += [poller.drain()] if poller else []
+        await asyncio.gather(*drained)
 
 
 def _add_checks(
@@ -182,25 +155,3 @@ def _add_checks(
         health.add(name, check)
     for name, check in optional.items():
         health.add(name, check, required=False)
-
-
-def _introduce(
-    settings: Settings,
-    queue: str,
-    workflows: Sequence[type],
-    services: Sequence[Service],
-    providers: Mapping[str, str],
-) -> None:
-    _log.info(
-        "starting",
-        service=settings.service,
-        environment=settings.environment.value,
-        queue=settings.queue(queue) if settings.enable_temporal else "none: ENABLE_TEMPORAL=false",
-        temporal=settings.temporal_target if settings.enable_temporal else "off",
-        encryption="on" if settings.codec_keys else "off: ENCRYPTION_KEYS is not set",
-        workflows=[workflow.__name__ for workflow in workflows],
-        services=[service.CONTRACT.name for service in services],
-        providers=dict(sorted(providers.items())),
-    )
-    if not settings.enable_temporal:
-        _log.warning("operations are not durable: ENABLE_TEMPORAL is false")

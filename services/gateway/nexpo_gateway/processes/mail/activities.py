@@ -19,7 +19,7 @@ from nexpo_runtime.errors import Fault
 from nexpo_runtime.telemetry import logs
 
 from . import smtp, wording
-from .settings import MailSettings
+from .settings import MailSettings, NotificationSettings
 from .wording import Mail
 
 _log = logs.get(__name__)
@@ -29,13 +29,12 @@ class Notifications(NotificationActivitiesBase):
     """The activities of nexpo.notifications.v1.NotificationActivities.
 
     Args:
-        mail: How to send mail; None when that is switched off.
-        service_key: Tokens are made with it.
+        settings: How to send mail; tokens are made with the first service key.
     """
 
-    def __init__(self, mail: MailSettings | None, service_key: bytes) -> None:
-        self._mail = mail
-        self._service_key = service_key
+    def __init__(self, settings: NotificationSettings) -> None:
+        self._mail = settings.mail
+        self._service_key = settings.service_keys[0]
 
     async def send_verification(self, request: SendVerificationRequest) -> SendVerificationResponse:
         """Sends a verification e-mail; its token exists here and in the mail only.

@@ -1,1 +1,0 @@
-"""What the ai-worker does for workflows."""

@@ -1,1 +1,0 @@
-"""What the cloud-worker does for workflows."""

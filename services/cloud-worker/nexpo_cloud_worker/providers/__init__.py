@@ -1,1 +1,0 @@
-"""Object storages, one module each."""

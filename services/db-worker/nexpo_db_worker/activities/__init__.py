@@ -1,1 +1,0 @@
-"""What the db-worker does for workflows."""

@@ -1,0 +1,59 @@
+"""Migrations: files that lie with the capability whose tables they make, one folder a kind.
+
+`<capability>/migrations/<kind>/0001_name.sql` runs on databases of that kind and on no other.
+A line `\\ir ../<other kind>/0001_name.sql`, which psql knows too, says that a file takes over
+another kind's, as Supabase's do with PostgreSQL's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nexpo_runtime.errors import ContractError
+
+_PACKAGE = Path(__file__).parents[1]
+_INCLUDE = re.compile(r"^\\ir[ \t]+(\S+)[ \t]*$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """A step of a database's schema.
+
+    Attributes:
+        name: The file's name; a database records it when the step is done.
+        text: What the file holds, in the form of its kind.
+    """
+
+    name: str
+    text: str
+
+
+def migrations_of(kind: str, root: Path = _PACKAGE) -> tuple[Migration, ...]:
+    """The migrations of all capabilities for one kind of database, by name.
+
+    Args:
+        kind: The engine's.
+        root: The folder that holds the capabilities' folders.
+
+    Raises:
+        ContractError: Two have one name: a database would take one for the other.
+    """
+    files = sorted(root.glob(f"*/migrations/{kind}/[0-9]*"), key=lambda file: file.name)
+    double = [name for name, count in Counter(file.name for file in files).items() if count > 1]
+    if double:
+        raise ContractError(f"Two migrations for {kind} are called {double[0]}; rename the newer.")
+    return tuple(Migration(file.name, _text(file)) for file in files)
+
+
+def missing(migrations: Sequence[Migration], applied: Collection[str]) -> list[Migration]:
+    """Those that a database has not recorded, in order."""
+    return [migration for migration in migrations if migration.name not in applied]
+
+
+def _text(file: Path) -> str:
+    text = file.read_text(encoding="utf-8")
+    return _INCLUDE.sub(lambda line: _text(file.parent / line[1]), text)

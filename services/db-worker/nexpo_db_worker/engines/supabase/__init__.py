@@ -1,0 +1,51 @@
+"""Supabase, over its REST API (PostgREST); no auth service."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from nexpo_db_worker.capabilities import Capability
+from nexpo_db_worker.capabilities.origin import Origin
+from nexpo_db_worker.engines.engine import DatabaseEntry, Engine, Opened, Option
+from nexpo_db_worker.engines.migrations import Migration
+from nexpo_db_worker.engines.postgres.address import SCHEMES, problem
+
+
+@asynccontextmanager
+async def _open(
+    entry: DatabaseEntry, origin: Origin, migrations: Sequence[Migration]
+) -> AsyncIterator[Opened]:
+    from nexpo_db_worker.engines.supabase.connection import Project
+    from nexpo_db_worker.engines.supabase.fences import SupabaseFences
+    from nexpo_db_worker.engines.supabase.records import SupabaseRecords
+
+    options = entry.options
+    database_url = options.get("database_url") or None
+    async with Project.open(
+        options["url"], options["key"], database_url, origin, migrations
+    ) as project:
+        yield Opened(
+            ping=project.ping,
+            fences=lambda table: SupabaseFences(project, table),
+            records=lambda table: SupabaseRecords(project, table),
+        )
+
+
+ENGINE = Engine(
+    kind="supabase",
+    title="Supabase",
+    capabilities=frozenset({Capability.FENCES, Capability.RECORDS}),
+    options=(
+        Option("url", "SUPABASE_URL", schemes=("https", "http")),
+        Option("key", "SUPABASE_KEY"),
+        Option(
+            "database_url",
+            "SUPABASE_DATABASE_URL",
+            required=False,  # for migrations only; without it they are run by hand
+            schemes=SCHEMES,
+            problem=problem,
+        ),
+    ),
+    open=_open,
+)

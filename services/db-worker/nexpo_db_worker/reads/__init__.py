@@ -1,1 +1,0 @@
-"""What the db-worker answers to the gateway directly."""

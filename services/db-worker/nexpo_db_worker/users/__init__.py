@@ -1,0 +1,1 @@
+"""Users: written once, over fences and records of whatever databases there are."""

@@ -1,0 +1,17 @@
+"""A database on the other side of a network that can fail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tcp_proxy import TcpProxy
+
+from nexpo_db_worker.databases import Database
+
+
+@dataclass
+class Distant:
+    """A database that reaches its server through a proxy only."""
+
+    database: Database
+    proxy: TcpProxy

@@ -1,0 +1,1 @@
+\ir ../postgres/0001_samples.sql
