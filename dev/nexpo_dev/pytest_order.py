@@ -29,7 +29,7 @@ LONGEST = (
     "tests/services_alone/test_services_alone.py",
     "standins/tests/sqlserver/test_transactions.py",
     "tests/canaries/test_canaries.py",
-    "services/db-worker/tests/sqlserver/test_broken.py",
+    "services/db-worker/tests/engines/sqlserver/test_broken.py",
     "services/gateway/tests/test_worst_input.py",
     "services/gateway/tests/test_rest.py",
     "tests/without_temporal/test_in_process.py",
@@ -56,7 +56,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     """A scheduler by file that keeps this order."""
-    from xdist.scheduler import LoadFileScheduling
+    from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]  # no types
 
     class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist is untyped
         def _split_scope(self, nodeid: str) -> str:
