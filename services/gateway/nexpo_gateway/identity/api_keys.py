@@ -32,9 +32,9 @@ _RELOAD_SECONDS = 2.0
 
 
 class Authenticator(Protocol):
-    """One kind of credential."""
+    """One kind of credential. It may have to ask somebody, and takes a bounded time for that."""
 
-    def authenticate(self, headers: Mapping[str, str]) -> Caller | None:
+    async def authenticate(self, headers: Mapping[str, str]) -> Caller | None:
         """Says who asks; None when the call carries no credential of this kind.
 
         Raises:
@@ -42,10 +42,10 @@ class Authenticator(Protocol):
         """
 
 
-def identify(chain: Sequence[Authenticator], headers: Mapping[str, str]) -> Caller:
+async def identify(chain: Sequence[Authenticator], headers: Mapping[str, str]) -> Caller:
     """The caller, by the first authenticator that knows the credential. Raises: Fault."""
     for authenticator in chain:
-        caller = authenticator.authenticate(headers)
+        caller = await authenticator.authenticate(headers)
         if caller is not None:
             return caller
     raise Fault(Reason.REASON_UNAUTHENTICATED, "The call carries no credential.")
@@ -85,7 +85,7 @@ class ApiKeys:
         self._callers = self._read()
         self._checked = time.monotonic()
 
-    def authenticate(self, headers: Mapping[str, str]) -> Caller | None:
+    async def authenticate(self, headers: Mapping[str, str]) -> Caller | None:
         """The caller whose key is in `authorization: Bearer KEY` or `x-api-key: KEY`."""
         scheme, _, credential = headers.get("authorization", "").partition(" ")
         key = credential.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
