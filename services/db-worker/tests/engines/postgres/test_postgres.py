@@ -108,7 +108,7 @@ async def test_a_write_that_waits_for_a_lock_gives_up_in_time(empty_database: st
         await transaction.start()
         await other.execute("LOCK TABLE nexpo_users IN ACCESS EXCLUSIVE MODE")
         key, record = new_key(), new_record()
-        async with asyncio.timeout(9):
+        async with asyncio.timeout(30):
             assert await reason_of(users.create("t", key, record)) == "STORE_UNAVAILABLE"
         await transaction.rollback()
         await other.close()
