@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import dns.resolver
 import pytest
 from calls import new_key, reason_of
 from motor.motor_asyncio import AsyncIOMotorClient
@@ -124,3 +125,14 @@ async def test_nothing_is_looked_for_by_reading_the_whole_collection(mongodb_url
     ]
     client.close()
     assert [look for look, plan in plans if "COLLSCAN" in str(plan["queryPlanner"])] == []
+
+
+async def test_a_name_that_dns_cannot_find_now_is_a_database_that_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nobody = dns.resolver.Resolver(configure=False)
+    nobody.nameservers, nobody.port = ["127.0.0.1"], 9
+    monkeypatch.setattr(dns.resolver, "default_resolver", nobody)
+    entry = DatabaseEntry("mongodb", "mongodb", {"url": "mongodb+srv://u:p@db.example.com/db"})
+    async with open_database(entry, ()) as database:
+        assert await reason_of(database.ping()) == "STORE_UNAVAILABLE"
