@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 from calls import new_key, reason_of
+from structlog.testing import capture_logs
 from tcp_proxy import TcpProxy
 from user_records import new_record
 
@@ -90,6 +91,22 @@ async def test_one_that_does_not_answer_costs_only_its_own_state(
     assert not docs.version
     assert eu.state == Database.READY
     await proxy.mend()
+
+
+async def test_one_whose_driver_fails_in_a_way_of_its_own_costs_only_its_own_state(
+    postgres_url: str,
+) -> None:
+    # Settings refuse the port; the driver raises an OverflowError.
+    odd = postgres("odd", "postgresql://u:p@127.0.0.1:99999/db")
+    async with AsyncExitStack() as stack:
+        both = {"eu": postgres("eu", postgres_url), "odd": odd}
+        reads = DatabaseReads(await open_databases(both, "eu", stack))
+        with capture_logs() as logged:
+            eu, other = (await reads.list_databases(ListDatabasesRequest())).databases
+
+    assert eu.state == Database.READY
+    assert [line["database"] for line in logged if line["log_level"] == "error"] == ["odd"]
+    assert (other.state, other.reason) == (Database.UNAVAILABLE, "INTERNAL")
 
 
 async def test_one_that_is_silent_is_given_up_in_time(
