@@ -15,6 +15,10 @@ from pathlib import Path
 
 from nexpo_runtime.errors import ContractError
 
+STEP_S = 3600.0
+"""Seconds that one migration may take: an index over a large table takes far longer than a call.
+It is not without end, for a server may vanish in the midst."""
+
 _PACKAGE = Path(__file__).parents[1]
 _NAME = re.compile(r"[0-9]{4}_[a-z0-9_]+\.(sql|json)")
 _INCLUDE = re.compile(r"^\\ir[ \t]+(\S+)[ \t]*$", re.MULTILINE)

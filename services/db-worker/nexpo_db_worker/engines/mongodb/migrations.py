@@ -13,10 +13,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
+import pymongo
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ASCENDING, IndexModel
 
-from nexpo_db_worker.engines.migrations import Migration, missing
+from nexpo_db_worker.engines.migrations import STEP_S, Migration, missing
 
 Documents: TypeAlias = AsyncIOMotorDatabase[dict[str, Any]]
 
@@ -34,7 +35,8 @@ async def migrate(database: Documents, migrations: Sequence[Migration]) -> list[
     new = missing(migrations, applied)
     for step in new:
         for collection, indexes in json.loads(step.text).items():
-            await database[collection].create_indexes([_index(one) for one in indexes])
+            with pymongo.timeout(STEP_S):
+                await database[collection].create_indexes([_index(one) for one in indexes])
         await ledger.update_one(
             {"_id": step.name}, {"$setOnInsert": {"applied_time": datetime.now(UTC)}}, upsert=True
         )

@@ -23,6 +23,7 @@ from nexpo_db_worker.engines.engine import DatabaseEntry
 from nexpo_db_worker.engines.migrations import migrations_of
 from nexpo_db_worker.engines.mongodb.connection import Client
 from nexpo_db_worker.engines.mongodb.fences import MongoFences
+from nexpo_db_worker.engines.mongodb.migrations import migrate
 from nexpo_db_worker.engines.mongodb.records import MongoRecords
 from nexpo_db_worker.users.table import CLAIMS, USERS
 from nexpo_db_worker.users.users import Users
@@ -67,6 +68,36 @@ async def test_a_users_own_id_is_its_object_id(
     tombstone = await collection.find_one({"tenant": tenant})
     assert tombstone is not None
     assert set(tombstone) == {"_id", "tenant", "key", "live", "removed_time"}
+
+
+class Limits(CommandListener):
+    """How long a server may take for each index that is made, in milliseconds."""
+
+    def __init__(self) -> None:
+        self.found: list[int] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        if event.command_name == "createIndexes":
+            self.found.append(event.command["maxTimeMS"])
+
+    def succeeded(self, event: object) -> None:
+        pass
+
+    def failed(self, event: object) -> None:
+        pass
+
+
+async def test_an_index_over_many_documents_may_take_longer_than_a_call(mongodb_url: str) -> None:
+    limits = Limits()
+    client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
+        mongodb_url, event_listeners=[limits], timeoutMS=5000
+    )
+    database = client.get_database("test_" + uuid.uuid4().hex)
+    await migrate(database, migrations_of("mongodb"))
+    await client.drop_database(database.name)
+    client.close()
+    assert limits.found
+    assert min(limits.found) > 3_000_000
 
 
 class Looks(CommandListener):
