@@ -90,8 +90,8 @@ class Settings(BaseSettings):
     """What every service reads; a service's own settings subclass it.
 
     A field's variable is its name in capitals, without a prefix. An empty
-    variable counts as not set, and line breaks around a value are no part of it. A subclass that must check fields against each
-    other overrides `problems`.
+    variable counts as not set, and line breaks around a value are no part of it.
+    A subclass that must check fields against each other overrides `problems`.
     """
 
     model_config = SettingsConfigDict(

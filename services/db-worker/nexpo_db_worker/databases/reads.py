@@ -95,7 +95,7 @@ async def _asked(answer: Database, opened: Opened) -> None:
         answer.message = f"{opened.origin.title} does not answer in time."
     except Exception as error:  # it must not cost the others' answers either
         _log.error("a database cannot be described", database=opened.id, exc_info=error)
-        fault = fault_from(error)
-        answer.reason, answer.message = fault.name, fault.message
+        meant = fault_from(error)
+        answer.reason, answer.message = meant.name, meant.message
     answer.ClearField("latency")
     answer.state = Database.UNAVAILABLE
