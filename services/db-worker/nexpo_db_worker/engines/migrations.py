@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +60,16 @@ def migrations_of(kind: str, root: Path = _PACKAGE) -> tuple[Migration, ...]:
 def missing(migrations: Sequence[Migration], applied: Collection[str]) -> list[Migration]:
     """Those that a database has not recorded, in order."""
     return [migration for migration in migrations if migration.name not in applied]
+
+
+@contextmanager
+def running(step: Migration) -> Iterator[None]:
+    """Notes the migration in whatever it raises: the log of the fault says which one it was."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"in migration {step.name}")
+        raise
 
 
 def _is_ours(file: Path) -> bool:
