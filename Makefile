@@ -83,6 +83,7 @@ lock: .venv/.ready ## Pin every dependency again, with hashes
 .PHONY: generate
 generate: .venv/.ready ## Write everything that comes from the protos
 	@$(PY) -m nexpo_tools.generate
+	@$(PY) -m nexpo_tools.golden
 
 .PHONY: release-contract
 release-contract: .venv/.ready ## Make the protos as they are what must not break

@@ -23,21 +23,20 @@ from dbos import DBOS, SetWorkflowID
 
 from nexpo.ai.v1.ai_pb2 import WriteWelcomeRequest
 from nexpo.cloud.v1.cloud_pb2 import CreateHomeRequest
-from nexpo.data.v1.data_pb2 import (
+from nexpo.notifications.v1.notifications_pb2 import SendVerificationRequest, SendWelcomeRequest
+from nexpo.users.v1.user_records_pb2 import (
     CreateUserRequest,
     ReplaceUserRequest,
     ReserveEmailRequest,
 )
-from nexpo.notifications.v1.notifications_pb2 import SendVerificationRequest, SendWelcomeRequest
 from nexpo.users.v1.users_pb2 import OnboardUserRequest, User
 from nexpo_ai_worker.claude.client import open_claude
 from nexpo_ai_worker.settings import AiSettings
 from nexpo_cloud_worker.homes.homes import Homes
 from nexpo_cloud_worker.object_stores.s3 import open_s3
 from nexpo_cloud_worker.settings import CloudSettings
-from nexpo_db_worker.databases import open_databases
+from nexpo_db_worker.databases.opened import open_databases
 from nexpo_db_worker.settings import DbSettings
-from nexpo_db_worker.users.stores import stores_of
 from nexpo_db_worker.users.users import UserDatabases
 from nexpo_gateway.calls.protection import Protection
 from nexpo_gateway.processes.mail.activities import digest
@@ -131,13 +130,15 @@ async def onboard(request: bytes) -> str:
     """The steps of the onboarding, without undo: what a run that succeeds does."""
     wanted, key = OnboardUserRequest.FromString(request), str(DBOS.workflow_id)
     user = User.FromString(await begin(request))
-    known = stores_of(_steps[0].data._users.all)
+    known = list(_steps[0].data._users.all)
     await reserve(user.email, f"{key}/reserve")
     creates = []
     for store in known:
-        one = CreateUserRequest(store=store, key=f"{key}/create in {store}")
+        one = CreateUserRequest(database=store, key=f"{key}/create in {store}")
         one.record.user.CopyFrom(user)
-        one.record.password_hash = wanted.password_hash if store == known[0] else ""
+        one.record.password_hash = (
+            wanted.password_hash if store == _steps[0].data._users.authority.database else ""
+        )
         creates.append(create(one.SerializeToString()))
     await asyncio.gather(*creates, home(user.user_id, f"{key}/home"))
     profile = wanted.profile
@@ -148,7 +149,7 @@ async def onboard(request: bytes) -> str:
     created, user.state, user.etag = user.etag, User.ACTIVE, f"{user.etag[:-1]}x"
     user.profile.CopyFrom(profile)
     replacements = [
-        ReplaceUserRequest(store=store, user=user, expected_etags=[created]) for store in known
+        ReplaceUserRequest(database=store, user=user, expected_etags=[created]) for store in known
     ]
     await asyncio.gather(*(replace(one.SerializeToString()) for one in replacements))
     await greet(user.email, user.display_name, text, f"{key}/welcome")
@@ -192,10 +193,10 @@ async def main(database_url: str, count: int, at_once: int) -> None:
         store = await stack.enter_async_context(open_s3(CloudSettings.load()))
         claude = await stack.enter_async_context(open_claude(AiSettings.load()))
         chosen = DbSettings.load()
-        databases = await open_databases(chosen.entries(), stack)
+        databases = await open_databases(chosen.configured, chosen.authority_store, stack)
         _steps.append(
             Steps(
-                DataSteps(UserDatabases.over(databases, chosen.authority_store)),
+                DataSteps(UserDatabases.over(databases)),
                 CloudSteps(Homes(store)),
                 TextSteps(claude),
                 MailSteps(settings.mail, settings.service_keys[0]),

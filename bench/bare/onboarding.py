@@ -23,11 +23,17 @@ from nexpo.cloud.v1.cloud_pb2 import (
     RemoveHomeRequest,
     RemoveHomeResponse,
 )
-from nexpo.data.v1.data_pb2 import (
+from nexpo.notifications.v1.notifications_pb2 import (
+    SendVerificationRequest,
+    SendVerificationResponse,
+    SendWelcomeRequest,
+    SendWelcomeResponse,
+)
+from nexpo.users.v1.user_records_pb2 import (
     CreateUserRequest,
     CreateUserResponse,
-    DescribeStoresRequest,
-    DescribeStoresResponse,
+    DescribeDatabasesRequest,
+    DescribeDatabasesResponse,
     ReleaseEmailRequest,
     ReleaseEmailResponse,
     RemoveUserRequest,
@@ -37,16 +43,10 @@ from nexpo.data.v1.data_pb2 import (
     ReserveEmailRequest,
     ReserveEmailResponse,
 )
-from nexpo.notifications.v1.notifications_pb2 import (
-    SendVerificationRequest,
-    SendVerificationResponse,
-    SendWelcomeRequest,
-    SendWelcomeResponse,
-)
 from nexpo.users.v1.users_pb2 import (
     OnboardUserRequest,
     OnboardUserResponse,
-    StoreId,
+    RecordId,
     User,
     VerifyEmailRequest,
     VerifyEmailResponse,
@@ -97,7 +97,7 @@ class BareOnboarding:
     async def _onboard(self, request: OnboardUserRequest) -> OnboardUserResponse:
         user = _new_user(request)
         known = await _call(
-            "describe_stores", DescribeStoresRequest(), DescribeStoresResponse, DATA
+            "describe_databases", DescribeDatabasesRequest(), DescribeDatabasesResponse, DATA
         )
         key = workflow.info().workflow_id
         self.undo.append(
@@ -119,18 +119,18 @@ class BareOnboarding:
         welcome.key = f"{key}/welcome"
         await _call("send_welcome", welcome, SendWelcomeResponse, FLOW)
         pairs = zip(known.enabled, ids, strict=True)
-        store_ids = [StoreId(store=store, id=answer.id) for store, answer in pairs]
+        record_ids = [RecordId(database=store, id=answer.id) for store, answer in pairs]
         return OnboardUserResponse(
-            user=user, store_ids=store_ids, home_uri=home.uri, welcome_text=text
+            user=user, record_ids=record_ids, home_uri=home.uri, welcome_text=text
         )
 
     def _create(
-        self, store: Any, user: User, request: OnboardUserRequest, known: DescribeStoresResponse
+        self, store: Any, user: User, request: OnboardUserRequest, known: DescribeDatabasesResponse
     ) -> Coroutine[Any, Any, Any]:
         key = f"{workflow.info().workflow_id}/create in {store}"
-        removal = RemoveUserRequest(store=store, key=key)
+        removal = RemoveUserRequest(database=store, key=key)
         self.undo.append(lambda: _call("remove_user", removal, RemoveUserResponse, DATA))
-        create = CreateUserRequest(store=store, key=key)
+        create = CreateUserRequest(database=store, key=key)
         create.record.user.CopyFrom(user)
         if store == known.authority:
             create.record.password_hash = request.password_hash
@@ -167,12 +167,12 @@ class BareOnboarding:
         self.digest = sent.token_digest
         await workflow.wait_condition(lambda: self.verified, timeout=timedelta(hours=24))
 
-    async def _activate(self, user: User, known: DescribeStoresResponse) -> None:
+    async def _activate(self, user: User, known: DescribeDatabasesResponse) -> None:
         created = user.etag
         user.state, user.etag = User.ACTIVE, str(workflow.uuid4())
         user.update_time.FromDatetime(workflow.now())
         replacements = [
-            ReplaceUserRequest(store=store, user=user, expected_etags=[created])
+            ReplaceUserRequest(database=store, user=user, expected_etags=[created])
             for store in known.enabled
         ]
         await asyncio.gather(

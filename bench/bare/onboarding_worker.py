@@ -15,7 +15,7 @@ from nexpo_ai_worker.settings import AiSettings
 from nexpo_cloud_worker.homes.homes import Homes
 from nexpo_cloud_worker.object_stores.s3 import open_s3
 from nexpo_cloud_worker.settings import CloudSettings
-from nexpo_db_worker.databases import open_databases
+from nexpo_db_worker.databases.opened import open_databases
 from nexpo_db_worker.settings import DbSettings
 from nexpo_db_worker.users.users import UserDatabases
 from nexpo_gateway.settings import GatewaySettings
@@ -38,10 +38,10 @@ async def main(role: str) -> None:
                 await poll(FLOW, [BareOnboarding], [mail.send_verification, mail.send_welcome])
             case "data":
                 chosen = DbSettings.load()
-                databases = await open_databases(chosen.entries(), stack)
-                data = DataSteps(UserDatabases.over(databases, chosen.authority_store))
+                databases = await open_databases(chosen.configured, chosen.authority_store, stack)
+                data = DataSteps(UserDatabases.over(databases))
                 activities: list[Step] = [
-                    *(data.describe_stores, data.reserve_email, data.release_email),
+                    *(data.describe_databases, data.reserve_email, data.release_email),
                     *(data.create_user, data.remove_user, data.replace_user),
                 ]
                 await poll(DATA, [], activities)

@@ -11,11 +11,18 @@ from nexpo.cloud.v1.cloud_pb2 import (
     RemoveHomeRequest,
     RemoveHomeResponse,
 )
-from nexpo.data.v1.data_pb2 import (
+from nexpo.notifications.v1.notifications_pb2 import (
+    SendVerificationRequest,
+    SendVerificationResponse,
+    SendWelcomeRequest,
+    SendWelcomeResponse,
+    VerificationKind,
+)
+from nexpo.users.v1.user_records_pb2 import (
     CreateUserRequest,
     CreateUserResponse,
-    DescribeStoresRequest,
-    DescribeStoresResponse,
+    DescribeDatabasesRequest,
+    DescribeDatabasesResponse,
     ReleaseEmailRequest,
     ReleaseEmailResponse,
     RemoveUserRequest,
@@ -25,17 +32,9 @@ from nexpo.data.v1.data_pb2 import (
     ReserveEmailRequest,
     ReserveEmailResponse,
 )
-from nexpo.notifications.v1.notifications_pb2 import (
-    SendVerificationRequest,
-    SendVerificationResponse,
-    SendWelcomeRequest,
-    SendWelcomeResponse,
-    VerificationKind,
-)
 from nexpo_ai_worker.claude.client import Claude
 from nexpo_ai_worker.content import welcome
 from nexpo_cloud_worker.homes.homes import Homes
-from nexpo_db_worker.users.stores import id_of, store_of, stores_of
 from nexpo_db_worker.users.users import UserDatabases
 from nexpo_gateway.processes.mail import smtp, wording
 from nexpo_gateway.processes.mail.activities import digest, make_token
@@ -50,11 +49,13 @@ class DataSteps:
     def __init__(self, users: UserDatabases) -> None:
         self._users = users
 
-    @activity.defn(name="describe_stores")
-    async def describe_stores(self, request: DescribeStoresRequest) -> DescribeStoresResponse:
+    @activity.defn(name="describe_databases")
+    async def describe_databases(
+        self, request: DescribeDatabasesRequest
+    ) -> DescribeDatabasesResponse:
         """Which there are."""
-        return DescribeStoresResponse(
-            enabled=stores_of(self._users.all), authority=store_of(self._users.authority.id)
+        return DescribeDatabasesResponse(
+            enabled=self._users.all, authority=self._users.authority.database
         )
 
     @activity.defn(name="reserve_email")
@@ -74,19 +75,19 @@ class DataSteps:
     @activity.defn(name="create_user")
     async def create_user(self, request: CreateUserRequest) -> CreateUserResponse:
         """Creates a record."""
-        users = self._users.get(id_of(request.store))
+        users = self._users.get(request.database)
         return CreateUserResponse(id=(await users.create(TENANT, request.key, request.record)).id)
 
     @activity.defn(name="remove_user")
     async def remove_user(self, request: RemoveUserRequest) -> RemoveUserResponse:
         """Undoes it."""
-        await self._users.get(id_of(request.store)).remove(TENANT, request.key)
+        await self._users.get(request.database).remove(TENANT, request.key)
         return RemoveUserResponse()
 
     @activity.defn(name="replace_user")
     async def replace_user(self, request: ReplaceUserRequest) -> ReplaceUserResponse:
         """Writes a record anew."""
-        users = self._users.get(id_of(request.store))
+        users = self._users.get(request.database)
         await users.replace(TENANT, request.user, list(request.expected_etags))
         return ReplaceUserResponse()
 

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from backdoors import BackDoor, back_door
 
-from nexpo_db_worker.databases import open_databases
+from nexpo_db_worker.databases.opened import Databases, open_databases
 from nexpo_db_worker.settings import DbSettings
 from nexpo_db_worker.users.users import UserDatabases
 from nexpo_dev.pytest_plugin import (
@@ -49,10 +49,14 @@ def settings(
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def users(settings: DbSettings) -> AsyncIterator[UserDatabases]:
+async def databases(settings: DbSettings) -> AsyncIterator[Databases]:
     async with AsyncExitStack() as stack:
-        databases = await open_databases(settings.entries(), stack)
-        yield UserDatabases.over(databases, settings.authority_store)
+        yield await open_databases(settings.configured, settings.authority_store, stack)
+
+
+@pytest.fixture(scope="module")
+def users(databases: Databases) -> UserDatabases:
+    return UserDatabases.over(databases)
 
 
 @pytest.fixture(scope="module")

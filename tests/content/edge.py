@@ -114,7 +114,7 @@ def _keepable(plain: Any, depth: int = 1) -> None:
 
 
 class _Everybody:
-    def authenticate(self, headers: Mapping[str, str]) -> Caller | None:
+    async def authenticate(self, headers: Mapping[str, str]) -> Caller | None:
         return Caller("acme", "key", frozenset({"*"}))
 
 

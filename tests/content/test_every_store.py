@@ -13,11 +13,11 @@ from google.protobuf.message import Message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nexpo.data.v1.data_pb2 import CreateUserRequest, UserRecord
+from nexpo.users.v1.user_records_pb2 import CreateUserRequest, UserRecord
 from nexpo.users.v1.users_pb2 import ListUsersRequest, OnboardUserRequest, User
-from nexpo_db_worker.users.activities import UserStoreActivities
+from nexpo_db_worker.databases.opened import Databases
+from nexpo_db_worker.users.activities import UserRecordActivities
 from nexpo_db_worker.users.reads import UserReads
-from nexpo_db_worker.users.stores import stores_of
 from nexpo_db_worker.users.users import UserDatabases, Users
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.tenant import Signer
@@ -129,7 +129,7 @@ async def test_every_hostile_struct_that_passes_is_kept_by_every_store(
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_it_is_the_same_through_the_activities_and_in_the_list_of_users(
-    users: UserDatabases, tenant: str
+    databases: Databases, tenant: str
 ) -> None:
     request = OnboardUserRequest(email="a@b.example", display_name="Añ😀", password="long enough")
     request.profile.attributes.CopyFrom(value_of(nested(20)).struct_value)
@@ -137,14 +137,14 @@ async def test_it_is_the_same_through_the_activities_and_in_the_list_of_users(
     found = await asyncio.to_thread(accepted, request)
     assert found is not None
     user = user_of(found)
-    user.stores.extend(stores_of(users.all))
-    activities = UserStoreActivities(users)
-    reads = UserReads(users, Signer([b"a key of these tests"]))
+    user.databases.extend(f"databases/{name}" for name in sorted(databases.all))
+    activities = UserRecordActivities(databases)
+    reads = UserReads(databases, Signer([b"a key of these tests"]))
     with activity.within(ActivityContext(tenant, "", 1)):
-        for store in user.stores:
+        for store in user.databases:
             record = UserRecord(user=user)
             await activities.create_user(
-                CreateUserRequest(key=f"key/{store}", store=store, record=record)
+                CreateUserRequest(key=f"key/{store}", database=store, record=record)
             )
         listed = await reads.list_users(ListUsersRequest())
     assert list(listed.users) == [user]

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_gateway.contract import Rpc
-from nexpo_gateway.http.json_requests import read_json, to_message
+from nexpo_gateway.http.json_requests import to_message
+from nexpo_gateway.http.json_text import read_json
 from nexpo_gateway.surfaces.grpc import parsed
 from nexpo_runtime.errors import Fault
 

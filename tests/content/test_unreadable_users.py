@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 from backdoors import BackDoor
 
-from nexpo.data.v1.data_pb2 import UserRecord
+from nexpo.users.v1.user_records_pb2 import UserRecord
 from nexpo.users.v1.users_pb2 import (
     GetUserRequest,
     ListUsersRequest,
     ListUsersResponse,
-    Store,
     User,
     UserView,
 )
+from nexpo_db_worker.databases.names import id_of
+from nexpo_db_worker.databases.opened import Databases
 from nexpo_db_worker.users.reads import UserReads
-from nexpo_db_worker.users.stores import id_of
 from nexpo_db_worker.users.table import USERS
 from nexpo_db_worker.users.users import UserDatabases
 from nexpo_runtime.errors import Fault
@@ -32,13 +32,13 @@ from nexpo_runtime.worker.activity import ActivityContext
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ALL = (
-    Store.STORE_POSTGRES,
-    Store.STORE_MONGODB,
-    Store.STORE_COSMOSDB,
-    Store.STORE_SQLSERVER,
-    Store.STORE_SUPABASE,
+    "databases/postgres",
+    "databases/mongodb",
+    "databases/cosmosdb",
+    "databases/sqlserver",
+    "databases/supabase",
 )
-DOCUMENTS = (Store.STORE_MONGODB, Store.STORE_COSMOSDB)
+DOCUMENTS = ("databases/mongodb", "databases/cosmosdb")
 BORN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WHY = "RECORD_UNREADABLE"
 
@@ -57,13 +57,13 @@ PLANTED = [
     *((store, "state", "FROZEN") for store in ALL),
     *((store, "create_time", "long ago") for store in DOCUMENTS),
     *((store, "email", 7) for store in DOCUMENTS),
-    (Store.STORE_MONGODB, "profile", {"attributes": {"n": float("nan")}}),
-    (Store.STORE_MONGODB, "profile", {"attributes": {"n": b"bytes"}}),
-    (Store.STORE_MONGODB, "profile", {"attributes": {"n": datetime(2026, 1, 1)}}),
-    (Store.STORE_MONGODB, "profile", {"attributes": {"$ref": "users", "$id": 1}}),
-    (Store.STORE_POSTGRES, "profile", {"attributes": {"n": 10**400}}),
-    (Store.STORE_SUPABASE, "profile", {"attributes": {"n": 10**400}}),
-    (Store.STORE_POSTGRES, "profile", {"attributes": {"n": "x" * 1_100_000}}),
+    ("databases/mongodb", "profile", {"attributes": {"n": float("nan")}}),
+    ("databases/mongodb", "profile", {"attributes": {"n": b"bytes"}}),
+    ("databases/mongodb", "profile", {"attributes": {"n": datetime(2026, 1, 1)}}),
+    ("databases/mongodb", "profile", {"attributes": {"$ref": "users", "$id": 1}}),
+    ("databases/postgres", "profile", {"attributes": {"n": 10**400}}),
+    ("databases/supabase", "profile", {"attributes": {"n": 10**400}}),
+    ("databases/postgres", "profile", {"attributes": {"n": "x" * 1_100_000}}),
 ]
 
 
@@ -77,7 +77,7 @@ def new_record(number: int) -> UserRecord:
     return UserRecord(user=user, password_hash="hash")
 
 
-def counted(store: Store.ValueType) -> float:
+def counted(store: str) -> float:
     return float(UNREADABLE.labels(id_of(store))._value.get())
 
 
@@ -99,23 +99,24 @@ async def walked(reads: UserReads, size: int) -> list[User]:
 @pytest.mark.parametrize(
     ("store", "column", "value"),
     PLANTED,
-    ids=[f"{Store.Name(s)}-{c}-{n}" for n, (s, c, _) in enumerate(PLANTED)],
+    ids=[f"{id_of(s)}-{c}-{n}" for n, (s, c, _) in enumerate(PLANTED)],
 )
 async def test_it_is_listed_by_its_id_among_the_others(
     users: UserDatabases,
+    databases: Databases,
     doors: dict[str, BackDoor],
     tenant: str,
-    store: Store.ValueType,
+    store: str,
     column: str,
     value: Any,
 ) -> None:
     records = [new_record(number) for number in range(3)]
     for record in records:
-        await users.get(id_of(store)).create(tenant, f"key/{record.user.user_id}", record)
+        await users.get(store).create(tenant, f"key/{record.user.user_id}", record)
     planted = records[1].user.user_id
     await doors[id_of(store)].plant(USERS, planted, column, value)
     before = counted(store)
-    here = dataclasses.replace(users, authority=users.get(id_of(store)))
+    here = dataclasses.replace(databases, authority=id_of(store))
     reads = UserReads(here, Signer([b"a key of these tests"]))
 
     with activity.within(ActivityContext(tenant, "", 1)):
@@ -129,35 +130,35 @@ async def test_it_is_listed_by_its_id_among_the_others(
             await reads.get_user(GetUserRequest(user_id=planted))
         assert refused.value.name == WHY
         with pytest.raises(Fault) as aside:
-            await reads.get_user(GetUserRequest(user_id=planted, view=UserView.USER_VIEW_STORES))
+            await reads.get_user(GetUserRequest(user_id=planted, view=UserView.USER_VIEW_COPIES))
         assert aside.value.name == WHY
     assert counted(store) > before
 
 
 async def test_one_stores_unreadable_copy_is_told_beside_the_others(
-    users: UserDatabases, doors: dict[str, BackDoor], tenant: str
+    users: UserDatabases, databases: Databases, doors: dict[str, BackDoor], tenant: str
 ) -> None:
     record = new_record(0)
     for store in ALL:
-        await users.get(id_of(store)).create(tenant, f"key/{store}", record)
+        await users.get(store).create(tenant, f"key/{store}", record)
     await doors["mongodb"].plant(USERS, record.user.user_id, "state", "FROZEN")
-    reads = UserReads(users, Signer([b"a key of these tests"]))
+    reads = UserReads(databases, Signer([b"a key of these tests"]))
     with activity.within(ActivityContext(tenant, "", 1)):
-        request = GetUserRequest(user_id=record.user.user_id, view=UserView.USER_VIEW_STORES)
+        request = GetUserRequest(user_id=record.user.user_id, view=UserView.USER_VIEW_COPIES)
         answer = await reads.get_user(request)
     assert answer.user == record.user
-    reasons = {copy.store: copy.reason for copy in answer.copies}
-    assert reasons == {store: WHY if store == Store.STORE_MONGODB else "" for store in ALL}
+    reasons = {copy.database: copy.reason for copy in answer.copies}
+    assert reasons == {store: WHY if store == "databases/mongodb" else "" for store in ALL}
 
 
 async def test_a_page_of_large_records_ends_where_one_message_does(
-    users: UserDatabases, tenant: str
+    users: UserDatabases, databases: Databases, tenant: str
 ) -> None:
     records = [new_record(number) for number in range(6)]
     for record in records:
         record.user.profile.attributes["text"] = "x" * 900_000
         await users.authority.create(tenant, f"key/{record.user.user_id}", record)
-    reads = UserReads(users, Signer([b"a key of these tests"]))
+    reads = UserReads(databases, Signer([b"a key of these tests"]))
     with activity.within(ActivityContext(tenant, "", 1)):
         first = await reads.list_users(ListUsersRequest(page_size=50))
         assert 0 < first.ByteSize() < 4 * 1024 * 1024

@@ -1,4 +1,4 @@
-"""A gateway process of a contract with more in it: generated, started, reached."""
+"""Services of a contract with more in it, as processes: generated, started, reached."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, ClassVar
 
 import httpx
 
@@ -49,21 +50,25 @@ def environment(root: Path) -> dict[str, str]:
 
 
 @dataclass
-class ExtendedGateway:
-    """The gateway of a workspace, as a process.
+class ExtendedService:
+    """A service of a workspace, as a process.
 
     Attributes:
         root: Where it runs and logs.
         temporal: host:port of the Temporal server.
         packages: The environment in which the workspace's packages are found.
-        grpc_address: host:port of its gRPC, once it has started.
-        url: Of its REST.
+        queue_prefix: Of its task queues: the server is shared by all tests.
+        settings: More of its variables.
+        url: Of its HTTP, once it has started.
     """
+
+    module: ClassVar[str]
 
     root: Path
     temporal: str
     packages: dict[str, str]
-    grpc_address: str = ""
+    queue_prefix: str = field(default_factory=lambda: f"{uuid.uuid4().hex[:8]}-")
+    settings: dict[str, str] = field(default_factory=dict)
     url: str = ""
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
@@ -73,17 +78,17 @@ class ExtendedGateway:
         Raises:
             AssertionError: It is not; holds its log.
         """
-        log = self.root / "gateway.log"
+        log = self.root / "service.log"
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "nexpo_gateway"],
+                [sys.executable, "-m", self.module],
                 cwd=self.root,
                 env={**self.packages, **self._settings()},
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
         end = time.monotonic() + within
-        while not self._ready(log):
+        while not self._ready(log.read_text(errors="replace")):
             assert self._process.poll() is None, log.read_text(errors="replace")
             assert time.monotonic() < end, log.read_text(errors="replace")
             time.sleep(0.05)
@@ -98,18 +103,59 @@ class ExtendedGateway:
                 self._process.kill()
                 self._process.wait()
 
-    def _ready(self, log: Path) -> bool:
+    def _ready(self, log: str) -> bool:
         """Whether it is, at the addresses that it says in its log."""
-        serving = re.search(r'^.*"serving".*$', log.read_text(errors="replace"), re.MULTILINE)
-        if serving is None:
+        if not self._found(log):
             return False
-        said = json.loads(serving[0])
-        self.grpc_address = f"127.0.0.1:{said['grpc_port']}"
-        self.url = f"http://127.0.0.1:{said['http_ports'][0]}"
         try:
             return httpx.get(f"{self.url}/ready", trust_env=False).status_code == httpx.codes.OK
         except httpx.TransportError:
             return False
+
+    def _found(self, log: str) -> bool:
+        """Whether its log has said where it listens."""
+        said = _said(log, "serving HTTP")
+        if said is not None:
+            self.url = f"http://127.0.0.1:{said['ports'][0]}"
+        return said is not None
+
+    def _settings(self) -> dict[str, str]:
+        return {
+            "ENVIRONMENT": "test",
+            "TEMPORAL_ADDRESS": self.temporal,
+            "TEMPORAL_TASK_QUEUE": self.queue_prefix,
+            "ENCRYPTION_KEYS": "k1:" + base64.b64encode(b"k" * 32).decode(),
+            "GRPC_ADDRESS": "127.0.0.1:0",
+            "HTTP_ADDRESS": "127.0.0.1:0",
+            **self.settings,
+        }
+
+
+@dataclass
+class ExtendedWorker(ExtendedService):
+    """The db-worker."""
+
+    module: ClassVar[str] = "nexpo_db_worker"
+
+
+@dataclass
+class ExtendedGateway(ExtendedService):
+    """The gateway.
+
+    Attributes:
+        grpc_address: host:port of its gRPC, once it has started.
+    """
+
+    module: ClassVar[str] = "nexpo_gateway"
+
+    grpc_address: str = ""
+
+    def _found(self, log: str) -> bool:
+        said = _said(log, "serving")
+        if said is not None:
+            self.grpc_address = f"127.0.0.1:{said['grpc_port']}"
+            self.url = f"http://127.0.0.1:{said['http_ports'][0]}"
+        return said is not None
 
     def _settings(self) -> dict[str, str]:
         keys = [
@@ -123,13 +169,11 @@ class ExtendedGateway:
         ]
         file = self.root / "api-keys.json"
         file.write_text(json.dumps({"keys": keys}))
-        return {
-            "ENVIRONMENT": "test",
-            "TEMPORAL_ADDRESS": self.temporal,
-            # A queue of its own: the server is shared by all tests.
-            "TEMPORAL_TASK_QUEUE": f"{uuid.uuid4().hex[:8]}-",
-            "ENCRYPTION_KEYS": "k1:" + base64.b64encode(b"k" * 32).decode(),
-            "API_KEYS_FILE": str(file),
-            "GRPC_ADDRESS": "127.0.0.1:0",
-            "HTTP_ADDRESS": "127.0.0.1:0",
-        }
+        return {**super()._settings(), "API_KEYS_FILE": str(file)}
+
+
+def _said(log: str, event: str) -> dict[str, Any] | None:
+    """A line of the log, by its event."""
+    found = re.search(rf'^.*"event": *"{event}".*$', log, re.MULTILINE)
+    said: dict[str, Any] | None = json.loads(found[0]) if found else None
+    return said

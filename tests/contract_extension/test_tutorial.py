@@ -3,56 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 
 from nexpo_dev.pytest_plugin import TemporalAddress
 from tests.contract_extension.extended import ExtendedGateway
-from tests.contract_extension.tutorial import Checkout, Step, steps
-
-_GENERATED = ("shared/contracts/", "docs/reference/")
-
-
-@dataclass
-class Followed:
-    """The copy after the files are written and the first commands run.
-
-    Attributes:
-        checkout: The copy.
-        calls: The commands of the section that calls the operation.
-        last: The commands of the last step.
-        printed: What the commands until then printed.
-    """
-
-    checkout: Checkout
-    calls: list[Step]
-    last: Step
-    printed: str
+from tests.contract_extension.tutorial import Followed, changed_beside, check_last_step, follow
 
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory: pytest.TempPathFactory) -> Followed:
-    checkout = Checkout(tmp_path_factory.mktemp("tutorial") / "nexpo")
-    page = steps()
-    first_call = next(i for i, step in enumerate(page) if _calls(step))
-    printed = ""
-    for step in page[:first_call]:
-        if step.file:
-            target = checkout.root / step.file
-            assert not target.exists(), f"the tutorial overwrites {step.file}"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(step.text)
-        else:
-            printed += checkout.run(step.text)
-    *calls, last = page[first_call:]
-    return Followed(checkout, calls, last, printed)
-
-
-def _calls(step: Step) -> bool:
-    return not step.file and ".venv/bin/nexpo" in step.text
+    return follow("add-an-operation.md", tmp_path_factory.mktemp("tutorial") / "nexpo")
 
 
 @pytest.fixture(scope="module")
@@ -74,27 +36,18 @@ def variables(
 
 
 def test_its_own_test_passes(followed: Followed) -> None:
-    assert "3 passed" in followed.printed
+    assert "4 passed" in followed.printed
 
 
 def test_only_its_files_and_generated_ones_change(followed: Followed) -> None:
-    written = {step.file for step in steps() if step.file}
-
-    changed = followed.checkout.changed()
-
-    assert len(written) == 3
-    assert written <= changed
-    assert [name for name in changed - written if not name.startswith(_GENERATED)] == []
+    assert len(followed.written) == 3
+    assert changed_beside(followed) == []
 
 
 @pytest.mark.verify
 @pytest.mark.timeout(400)
 def test_its_last_step_is_run_as_it_stands(followed: Followed) -> None:
-    printed = followed.checkout.run(followed.last.text)
-
-    for check in ("format", "ruff", "buf lint", "buf breaking", "workflows", "mypy"):
-        assert re.search(rf"^{check} +ok", printed, re.MULTILINE), printed
-    assert re.search(r"\d+ passed", printed), printed
+    check_last_step(followed)
 
 
 def test_the_new_operation_is_found_on_every_surface(

@@ -1,4 +1,4 @@
-"""The tutorial's blocks, and a copy of the checkout to follow it in."""
+"""A tutorial's blocks, and a copy of the checkout to follow it in."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from pathlib import Path
 
 from nexpo_tools.generate import ROOT
 
-PAGE = ROOT / "docs/guides/add-an-operation.md"
+GUIDES = ROOT / "docs/guides"
 
 _BLOCK = re.compile(
-    r"<!-- run: no, test_tutorial\.py (?:runs it|writes (?P<file>\S+)) -->\n"
+    r"<!-- run: no, test_\w*tutorial\.py (?:runs it|writes (?P<file>\S+)) -->\n"
     r"```\w+\n(?P<text>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
+_GENERATED = ("shared/contracts/", "docs/reference/")
 _PACKAGES = (
     *("shared/contracts", "shared/runtime", "clients/cli", "standins", "dev", "tools"),
     *(f"services/{name}" for name in ("gateway", "db-worker", "cloud-worker", "ai-worker")),
@@ -39,10 +40,63 @@ class Step:
     text: str
 
 
-def steps() -> list[Step]:
-    """What the tutorial tells its reader to do, in order."""
-    found = _BLOCK.finditer(PAGE.read_text(encoding="utf-8"))
+def steps(page: str) -> list[Step]:
+    """What a guide tells its reader to do, in order."""
+    found = _BLOCK.finditer((GUIDES / page).read_text(encoding="utf-8"))
     return [Step(match["file"] or "", match["text"]) for match in found]
+
+
+@dataclass
+class Followed:
+    """A copy after the files are written and the first commands run.
+
+    Attributes:
+        checkout: The copy.
+        written: The files that the guide has its reader write.
+        calls: The commands of the section that calls the operation.
+        last: Those of the last section.
+        printed: What the first commands printed.
+    """
+
+    checkout: Checkout
+    written: set[str]
+    calls: list[Step]
+    last: Step
+    printed: str
+
+
+def follow(page: str, root: Path) -> Followed:
+    """Follows a guide up to its first call, in a copy of the checkout at `root`."""
+    checkout = Checkout(root)
+    found = steps(page)
+    first_call = next(i for i, step in enumerate(found) if ".venv/bin/nexpo" in step.text)
+    printed = ""
+    for step in found[:first_call]:
+        if step.file:
+            target = checkout.root / step.file
+            assert not target.exists(), f"the tutorial overwrites {step.file}"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(step.text)
+        else:
+            printed += checkout.run(step.text)
+    *calls, last = found[first_call:]
+    written = {step.file for step in found if step.file}
+    return Followed(checkout, written, calls, last, printed)
+
+
+def changed_beside(followed: Followed) -> list[str]:
+    """The files that differ, but are neither the guide's nor generated."""
+    changed = followed.checkout.changed()
+    assert followed.written <= changed
+    return [name for name in changed - followed.written if not name.startswith(_GENERATED)]
+
+
+def check_last_step(followed: Followed) -> None:
+    """Runs the last section as it stands: lint, and tests."""
+    printed = followed.checkout.run(followed.last.text)
+    for check in ("format", "ruff", "buf lint", "buf breaking", "workflows", "migrations", "mypy"):
+        assert re.search(rf"^{check} +ok", printed, re.MULTILINE), printed
+    assert re.search(r"\d+ passed", printed), printed
 
 
 class Checkout:

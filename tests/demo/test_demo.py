@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.timeout(300), pytest.mark.verify]
 
 STORES = {"postgres", "mongodb", "cosmosdb", "sqlserver", "supabase"}
 STEPS = {
-    *("choose stores", "reserve e-mail", "provision home", "write welcome text"),
+    *("choose databases", "reserve e-mail", "provision home", "write welcome text"),
     *(f"create in {store}" for store in STORES),
     *(f"activate in {store}" for store in STORES),
     *("send verification e-mail", "send welcome e-mail"),

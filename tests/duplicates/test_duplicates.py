@@ -19,7 +19,7 @@ from temporalio.client import Client
 from nexpo.client import NexpoError, progress_of
 from nexpo.operations.v1.operations_pb2 import Progress
 from nexpo.users.v1.users_client import OnboardUserOperation, UserServiceClient
-from nexpo.users.v1.users_pb2 import OnboardUserRequest, Store
+from nexpo.users.v1.users_pb2 import OnboardUserRequest
 from nexpo_dev.stack import Stack
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
@@ -107,7 +107,7 @@ def _request(request_id: str, email: str = "") -> OnboardUserRequest:
         display_name=request_id.title(),
         password="correct horse battery staple",
         request_id=request_id,
-        stores=[Store.STORE_POSTGRES, Store.STORE_MONGODB],
+        databases=["databases/postgres", "databases/mongodb"],
     )
     request.profile.locale = "de-CH"
     request.profile.attributes.update({"team": "blue", "floor": 3})
@@ -172,7 +172,7 @@ async def test_duplicates_over_grpc_and_rest_are_one_workflow_for_each_request_i
         ("password", "another horse battery staple"),
         ("profile.locale", "fr"),
         ("profile.attributes", {"team": "red", "floor": 3}),
-        ("stores", [Store.STORE_POSTGRES]),
+        ("databases", ["databases/postgres"]),
         ("verify_within", 7200),
     ],
 )
@@ -186,8 +186,8 @@ async def test_other_content_under_the_same_request_id_is_refused_with_the_field
         case "profile.attributes":
             assert isinstance(value, dict)
             other.profile.attributes.update(value)
-        case "stores":
-            other.stores.remove(Store.STORE_MONGODB)
+        case "databases":
+            other.databases.remove("databases/mongodb")
         case "verify_within":
             other.verify_within.FromSeconds(7200)
         case "profile.locale":

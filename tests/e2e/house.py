@@ -26,7 +26,6 @@ from nexpo.users.v1.users_pb2 import (
     DeleteUserResponse,
     OnboardUserRequest,
     OnboardUserResponse,
-    Store,
     UpdateUserRequest,
     User,
 )
@@ -225,6 +224,6 @@ class House:
             await connection.close()
 
 
-def store_named(name: str) -> Store.ValueType:
+def store_named(name: str) -> str:
     """STORE_POSTGRES for "postgres"."""
-    return Store.Value(f"STORE_{name.upper()}")
+    return f"databases/{name}"

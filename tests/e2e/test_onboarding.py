@@ -10,7 +10,7 @@ import pytest
 from nexpo.client import NexpoError, progress_of
 from nexpo.operations.v1.operations_pb2 import Progress, Step
 from nexpo.users.v1.users_client import OnboardUserOperation
-from nexpo.users.v1.users_pb2 import OnboardUserResponse, Store, TextSource, User
+from nexpo.users.v1.users_pb2 import OnboardUserResponse, TextSource, User
 
 from .house import PATIENCE, STORES, House, new_email, person, store_named
 
@@ -46,9 +46,9 @@ async def test_rest_onboards_from_start_to_end(house: House) -> None:
 
 async def test_a_user_lives_in_the_stores_asked_for_and_in_the_authority(house: House) -> None:
     email = new_email()
-    result = await house.active(email, stores=[Store.STORE_COSMOSDB])
-    stores = {entry.store for entry in result.store_ids}
-    assert stores == {Store.STORE_POSTGRES, Store.STORE_COSMOSDB}
+    result = await house.active(email, databases=["databases/cosmosdb"])
+    stores = {entry.database for entry in result.record_ids}
+    assert stores == {"databases/postgres", "databases/cosmosdb"}
     found = await house.found(email)
     assert {store for store in STORES if found[store].ids} == {"postgres", "cosmosdb"}
 
@@ -56,28 +56,28 @@ async def test_a_user_lives_in_the_stores_asked_for_and_in_the_authority(house: 
 async def test_a_disabled_store_is_the_operations_error_with_its_field(house: House) -> None:
     email = new_email()
     async with house.restarted("db-worker", ENABLE_MONGODB="false"):
-        stores = [Store.STORE_POSTGRES, Store.STORE_MONGODB]
-        operation = await house.users.onboard_user(person(email, stores=stores))
+        stores = ["databases/postgres", "databases/mongodb"]
+        operation = await house.users.onboard_user(person(email, databases=stores))
         with pytest.raises(NexpoError) as refused:
             await operation.result(PATIENCE)
         assert refused.value.reason == "STORE_DISABLED"
-        assert refused.value.fields == {"stores[1]": "mongodb is switched off"}
+        assert refused.value.fields == {"databases": "mongodb is not switched on"}
         assert await house.nowhere(email)
         # Who does not ask for stores gets those that are on.
         result = await house.active(email)
-        assert len(result.store_ids) == 4
+        assert len(result.record_ids) == 4
 
 
-async def test_an_unknown_store_is_the_calls_error_with_its_field(house: House) -> None:
+async def test_what_names_no_database_is_the_calls_error_with_its_field(house: House) -> None:
     body = {"email": new_email(), "displayName": "A", "password": "correct horse"}
-    answer = await house.rest("POST", "/v1/users:onboard", {**body, "stores": ["STORE_ORACLE"]})
+    answer = await house.rest("POST", "/v1/users:onboard", {**body, "databases": ["oracle"]})
     assert (answer.status_code, answer.json()["reason"]) == (400, "INVALID_ARGUMENT")
     request = person()
-    request.stores.append(99)  # type: ignore[arg-type]  # what a newer client could send
+    request.databases.append("oracle")
     with pytest.raises(NexpoError) as refused:
         await house.users.onboard_user(request)
     assert refused.value.reason == "INVALID_ARGUMENT"
-    assert list(refused.value.fields) == ["stores[0]"]
+    assert list(refused.value.fields) == ["databases[0]"]
 
 
 async def test_of_two_onboardings_of_one_address_exactly_one_wins(house: House) -> None:
@@ -91,8 +91,8 @@ async def test_of_two_onboardings_of_one_address_exactly_one_wins(house: House) 
     await winner.verify_email(token=await house.token(email))
     result = await winner.result(PATIENCE)
     found = await house.found(email)
-    for entry in result.store_ids:
-        name = Store.Name(entry.store).removeprefix("STORE_").lower()
+    for entry in result.record_ids:
+        name = entry.database.removeprefix("databases/")
         assert found[name].ids == (entry.id,)
     assert len(await house.witnesses.homes() - homes) == 1
 
@@ -184,7 +184,7 @@ def assert_plain(result: OnboardUserResponse) -> None:
     assert result.user.state == User.ACTIVE
     assert result.welcome_source == TextSource.TEXT_SOURCE_TEMPLATE
     assert "Ada" in result.welcome_text
-    assert {entry.store for entry in result.store_ids} == {store_named(name) for name in STORES}
+    assert {entry.database for entry in result.record_ids} == {store_named(name) for name in STORES}
 
 
 async def _frames(operation: OnboardUserOperation) -> list[Progress]:

@@ -13,8 +13,7 @@ from nexpo.users.v1.users_pb2 import (
     GetUserRequest,
     ListUsersRequest,
     Profile,
-    Store,
-    StoreCopy,
+    RecordCopy,
     UpdateUserRequest,
     User,
     UserView,
@@ -31,8 +30,8 @@ async def test_a_user_is_shown_alone_or_with_every_stores_copy(house: House) -> 
     assert alone.user == result.user
     assert not alone.copies
     copies = await copies_of(house, result.user)
-    assert {Store.Name(store) for store in copies} == {f"STORE_{s.upper()}" for s in STORES}
-    assert {entry.store: entry.id for entry in result.store_ids} == {
+    assert set(copies) == {f"databases/{name}" for name in STORES}
+    assert {entry.database: entry.id for entry in result.record_ids} == {
         store: copy.id for store, copy in copies.items()
     }
     assert all(copy.user == result.user and not copy.reason for copy in copies.values())
@@ -149,10 +148,10 @@ async def test_a_deleted_user_is_gone_everywhere_and_the_address_is_free(house: 
     operation = await house.users.delete_user(request)
     deleted = await operation.result(PATIENCE)
     assert deleted.user_id == user.user_id
-    assert len(deleted.stores) == len(STORES)
+    assert len(deleted.databases) == len(STORES)
     assert await house.nowhere(email)
     assert await house.witnesses.homes() == before
-    for view in (UserView.USER_VIEW_BASIC, UserView.USER_VIEW_STORES):
+    for view in (UserView.USER_VIEW_BASIC, UserView.USER_VIEW_COPIES):
         read = GetUserRequest(user_id=user.user_id, view=view)
         assert (await refusal(house.users.get_user(read))).reason == "USER_NOT_FOUND"
     # The same request is the same deletion; another one finds nobody.
@@ -180,7 +179,7 @@ def change(user: User, *paths: str, name: str = "") -> UpdateUserRequest:
     )
 
 
-async def copies_of(house: House, user: User) -> dict[Store.ValueType, StoreCopy]:
+async def copies_of(house: House, user: User) -> dict[str, RecordCopy]:
     """What every store has of a user."""
-    request = GetUserRequest(user_id=user.user_id, view=UserView.USER_VIEW_STORES)
-    return {copy.store: copy for copy in (await house.users.get_user(request)).copies}
+    request = GetUserRequest(user_id=user.user_id, view=UserView.USER_VIEW_COPIES)
+    return {copy.database: copy for copy in (await house.users.get_user(request)).copies}

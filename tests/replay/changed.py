@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nexpo.data.v1.data_pb2 import DescribeStoresRequest
-from nexpo.data.v1.data_temporal import user_store_activities as db
+from nexpo.users.v1.user_records_pb2 import DescribeDatabasesRequest
+from nexpo.users.v1.user_records_temporal import user_record_activities as db
 from nexpo.users.v1.users_pb2 import UpdateUserRequest, User
 from nexpo.users.v1.users_temporal import UpdateUserContract
 from nexpo_gateway.processes.users.update_user import UpdateUser
@@ -16,7 +16,7 @@ class UnpatchedUpdate(UpdateUser):
     """Forgets those that run."""
 
     async def execute(self, request: UpdateUserRequest) -> User:
-        await flow.call(db.describe_stores(DescribeStoresRequest()), "look at the stores")
+        await flow.call(db.describe_databases(DescribeDatabasesRequest()), "look at the stores")
         return await super().execute(request)
 
 
@@ -26,5 +26,5 @@ class PatchedUpdate(UpdateUser):
 
     async def execute(self, request: UpdateUserRequest) -> User:
         if flow.patched("look at the stores"):
-            await flow.call(db.describe_stores(DescribeStoresRequest()), "look at the stores")
+            await flow.call(db.describe_databases(DescribeDatabasesRequest()), "look at the stores")
         return await super().execute(request)

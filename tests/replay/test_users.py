@@ -6,12 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from nexpo.data.v1.data_pb2 import EraseUserRequest
 from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo.users.v1.user_records_pb2 import EraseUserRequest
 from nexpo.users.v1.users_pb2 import (
     DeleteUserRequest,
     RepairUserRequest,
-    Store,
     UpdateUserRequest,
 )
 from nexpo.users.v1.users_temporal import (
@@ -98,8 +97,8 @@ async def test_a_missing_copy_and_one_that_differs_are_repaired(
     user: User, recorder: Recorder
 ) -> None:
     place, tenant, user_id = await user()
-    place.world.apply(EraseUserRequest(key="lost", store=Store.STORE_MONGODB, user_id=user_id))
-    differs = place.world.find(Store.STORE_COSMOSDB, user_id)
+    place.world.apply(EraseUserRequest(key="lost", database="databases/mongodb", user_id=user_id))
+    differs = place.world.find("databases/cosmosdb", user_id)
     assert differs is not None
     differs.etag = "older"
     request = RepairUserRequest(user_id=user_id, request_id="repair")

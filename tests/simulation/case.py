@@ -11,7 +11,7 @@ STORES = ("postgres", "mongodb", "cosmosdb", "sqlserver", "supabase")
 MAIL = "send verification e-mail"
 
 ONBOARD_UNDOABLE = ("reserve e-mail", *(f"create in {s}" for s in STORES), "provision home")
-ONBOARD_BEFORE = ("choose stores", *ONBOARD_UNDOABLE, "write welcome text", MAIL)
+ONBOARD_BEFORE = ("choose databases", *ONBOARD_UNDOABLE, "write welcome text", MAIL)
 ONBOARD_AFTER = (
     *(f"activate in {s}" for s in STORES),
     "send welcome e-mail",
@@ -150,7 +150,7 @@ def _random_fault(chance: random.Random, people: int) -> Planned:
     call = chance.choice(everything)
     forward = call in (*ONBOARD_AFTER, *DELETE_AFTER)
     kinds = (*PASSING, Kind.DOWN) if forward else (*PASSING, Kind.DOWN, Kind.REFUSE, *CANCELS)
-    if not forward and call not in ("choose stores", "write welcome text", MAIL):
+    if not forward and call not in ("choose databases", "write welcome text", MAIL):
         call = chance.choice((call, f"undo {call}"))
     if call.startswith("undo "):
         kinds = (*PASSING, Kind.DOWN)

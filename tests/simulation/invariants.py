@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nexpo.operations.v1.operations_pb2 import Progress
-from nexpo.users.v1.users_pb2 import OnboardUserResponse, Store, User
+from nexpo.users.v1.users_pb2 import OnboardUserResponse, User
 
 from . import order
 from .faults import DOWN_SECONDS
@@ -97,7 +97,7 @@ def _onboarded(outcome: Outcome, ended: Ended) -> Iterator[str]:
 
 
 def _nothing_left(world: World, prefix: str) -> Iterator[str]:
-    places = {Store.Name(store): rows for store, rows in world.users.items()}
+    places = dict(world.users)
     for place, rows in {**places, "claims": world.claims, "homes": world.homes}.items():
         for key in rows.live():
             if key.startswith(prefix):
@@ -108,10 +108,10 @@ def _everywhere(world: World, prefix: str, user: User) -> Iterator[str]:
     for store in STORES:
         own = [key for key in world.users[store].live() if key.startswith(prefix)]
         if len(own) != 1:
-            yield f"{Store.Name(store)} has {len(own)} records of {prefix}"
+            yield f"{store} has {len(own)} records of {prefix}"
         same = [u for _, u in world.users[store].live().values() if u.email == user.email]
         if len(same) != 1:
-            yield f"{Store.Name(store)} has {len(same)} records of {user.email}"
+            yield f"{store} has {len(same)} records of {user.email}"
     for place, rows in (("claims", world.claims), ("homes", world.homes)):
         own = [key for key in rows.live() if key.startswith(prefix)]
         if len(own) != 1:

@@ -17,20 +17,20 @@ from google.protobuf.message import Message
 
 from nexpo.ai.v1 import ai_pb2 as ai
 from nexpo.cloud.v1 import cloud_pb2 as cloud
-from nexpo.data.v1 import data_pb2 as data
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.notifications.v1 import notifications_pb2 as notifications
-from nexpo.users.v1.users_pb2 import Store, User
+from nexpo.users.v1 import user_records_pb2 as data
+from nexpo.users.v1.users_pb2 import User
 from nexpo_runtime.errors import Fault
 
 STORES = (
-    Store.STORE_POSTGRES,
-    Store.STORE_MONGODB,
-    Store.STORE_COSMOSDB,
-    Store.STORE_SQLSERVER,
-    Store.STORE_SUPABASE,
+    "databases/postgres",
+    "databases/mongodb",
+    "databases/cosmosdb",
+    "databases/sqlserver",
+    "databases/supabase",
 )
-AUTHORITY = Store.STORE_POSTGRES
+AUTHORITY = "databases/postgres"
 
 
 @dataclass
@@ -86,9 +86,9 @@ class World:
         self.homes = Rows()
         self.mails: list[Mail] = []
         self.on_mail: Callable[[Mail], None] = lambda mail: None
-        self._accepted: set[tuple[Store.ValueType, bytes]] | None = None
+        self._accepted: set[tuple[str, bytes]] | None = None
         self._serve: dict[type[Message], Callable[[Any], Message]] = {
-            data.DescribeStoresRequest: self._describe,
+            data.DescribeDatabasesRequest: self._describe,
             data.ReserveEmailRequest: self._reserve,
             data.ReleaseEmailRequest: self._release,
             data.CreateUserRequest: self._create,
@@ -125,8 +125,8 @@ class World:
         if content is not None and content not in self._accepted:
             raise Fault(Reason.REASON_STORE_REFUSED)
 
-    def _describe(self, request: data.DescribeStoresRequest) -> Message:
-        return data.DescribeStoresResponse(enabled=STORES, authority=AUTHORITY)
+    def _describe(self, request: data.DescribeDatabasesRequest) -> Message:
+        return data.DescribeDatabasesResponse(enabled=STORES, authority=AUTHORITY)
 
     def _reserve(self, request: data.ReserveEmailRequest) -> Message:
         if not self.claims.put(request.key, f"email:{request.email}", None):
@@ -140,13 +140,13 @@ class World:
     def _create(self, request: data.CreateUserRequest) -> Message:
         user = User()
         user.CopyFrom(request.record.user)
-        if not self.users[request.store].put(request.key, user.email, user):
+        if not self.users[request.database].put(request.key, user.email, user):
             raise Fault(Reason.REASON_EMAIL_TAKEN)
-        digest = hashlib.sha256(f"{request.store}/{request.key}".encode()).hexdigest()
+        digest = hashlib.sha256(f"{request.database}/{request.key}".encode()).hexdigest()
         return data.CreateUserResponse(id=digest[:12])
 
     def _remove(self, request: data.RemoveUserRequest) -> Message:
-        self.users[request.store].bury(request.key)
+        self.users[request.database].bury(request.key)
         return data.RemoveUserResponse()
 
     def _lock(self, request: data.LockUserRequest) -> Message:
@@ -168,13 +168,13 @@ class World:
         return data.UnlockUserResponse()
 
     def _replace(self, request: data.ReplaceUserRequest) -> Message:
-        user = self.find(request.store, request.user.user_id)
+        user = self.find(request.database, request.user.user_id)
         if user is not None and user.etag == request.user.etag:
             return data.ReplaceUserResponse()
         if user is None or user.etag not in request.expected_etags:
             if request.allow_other:
                 return data.ReplaceUserResponse()
-            if request.store != AUTHORITY:
+            if request.database != AUTHORITY:
                 raise Fault(Reason.REASON_COPY_DIFFERS)
             missing = user is None
             raise Fault(Reason.REASON_USER_NOT_FOUND if missing else Reason.REASON_ETAG_MISMATCH)
@@ -182,10 +182,10 @@ class World:
         return data.ReplaceUserResponse()
 
     def _read(self, request: data.ReadUserRequest) -> Message:
-        return data.ReadUserResponse(user=self.find(request.store, request.user_id))
+        return data.ReadUserResponse(user=self.find(request.database, request.user_id))
 
     def _erase(self, request: data.EraseUserRequest) -> Message:
-        rows = self.users[request.store]
+        rows = self.users[request.database]
         for key, (_, user) in rows.live().items():
             if user.user_id == request.user_id:
                 rows.bury(key)
@@ -230,7 +230,7 @@ class World:
         self.mails.append(mail)
         self.on_mail(mail)
 
-    def find(self, store: Store.ValueType, user_id: str) -> User | None:
+    def find(self, store: str, user_id: str) -> User | None:
         """A store's live record of the user."""
         for _, user in self.users[store].live().values():
             if user.user_id == user_id:
@@ -239,7 +239,7 @@ class World:
         return None
 
 
-def _content(request: Message) -> tuple[Store.ValueType, bytes] | None:
+def _content(request: Message) -> tuple[str, bytes] | None:
     """What a write brings into its store: all that a person chose, and nothing of its state."""
     user = User()
     match request:
@@ -251,4 +251,4 @@ def _content(request: Message) -> tuple[Store.ValueType, bytes] | None:
             return None
     for name in ("state", "etag", "update_time"):
         user.ClearField(name)
-    return request.store, user.SerializeToString(deterministic=True)
+    return request.database, user.SerializeToString(deterministic=True)

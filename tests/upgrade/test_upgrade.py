@@ -180,9 +180,11 @@ async def together(calls: Iterable[Awaitable[T]]) -> list[T]:
 
 async def assert_active(town: Town, result: OnboardUserResponse) -> None:
     """One active record in each store, alike."""
-    request = GetUserRequest(user_id=result.user.user_id, view=UserView.USER_VIEW_STORES)
+    request = GetUserRequest(user_id=result.user.user_id, view=UserView.USER_VIEW_COPIES)
     copies = (await town.client.get_user(request)).copies
-    assert {copy.store: copy.id for copy in copies} == {e.store: e.id for e in result.store_ids}
+    assert {copy.database: copy.id for copy in copies} == {
+        e.database: e.id for e in result.record_ids
+    }
     assert len(copies) == 5
     assert all(copy.user == result.user for copy in copies)
     assert result.user.state == User.ACTIVE

@@ -83,7 +83,7 @@ async def test_an_onboarding_runs_whole_and_says_that_it_is_not_durable(
     await operation.verify_email(token=await token_of(stack, "ada@example.com"))
     result = await operation.result(30)
     assert result.user.state == User.ACTIVE
-    assert len(result.store_ids) == len(STORES)
+    assert len(result.record_ids) == len(STORES)
     user = await client.get_user(GetUserRequest(user_id=result.user.user_id))
     assert user.user == result.user
     gone = await client.delete_user(DeleteUserRequest(user_id=result.user.user_id))

@@ -31,7 +31,7 @@ class Place:
 
 
 PLACES: dict[str, Place] = {}
-_KEYLESS = {"DescribeStores": "choose stores", "ReadUser": "read a copy"}
+_KEYLESS = {"DescribeDatabases": "choose databases", "ReadUser": "read a copy"}
 _UNDOS = ("ReleaseEmail", "RemoveUser", "UnlockUser", "RemoveHome")
 
 

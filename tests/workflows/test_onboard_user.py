@@ -74,7 +74,7 @@ async def test_a_verified_person_is_active_in_every_store(
     assert answer.user_id == result.user.user_id
     assert_whole(place.world, result)
     assert result.welcome_source == TextSource.TEXT_SOURCE_MODEL
-    assert len({entry.id for entry in result.store_ids}) == len(STORES)
+    assert len({entry.id for entry in result.record_ids}) == len(STORES)
     progress = await onboarding.progress()
     assert progress.state == Progress.SUCCEEDED
     assert progress.percent == 100

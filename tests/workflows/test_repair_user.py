@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 from google.protobuf.message import Message
 
-from nexpo.data.v1 import data_pb2 as data
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.operations.v1.operations_pb2 import Progress
+from nexpo.users.v1 import user_records_pb2 as data
 from nexpo.users.v1.users_pb2 import (
+    RecordRepair,
     RepairUserRequest,
     RepairUserResponse,
-    Store,
-    StoreRepair,
     UpdateUserRequest,
     User,
 )
@@ -38,7 +37,7 @@ class House:
 
     def __init__(self) -> None:
         self.world = World()
-        self.off: set[Store.ValueType] = set()
+        self.off: set[str] = set()
         self.away: set[str] = set()  # names of steps
         self.progress: list[Progress] = []
         self.user = User(
@@ -47,11 +46,13 @@ class House:
             display_name="Ada",
             state=User.ACTIVE,
             etag="one",
-            stores=STORES,
+            databases=STORES,
         )
         for store in STORES:
             record = data.UserRecord(user=self.user)
-            self.world.apply(data.CreateUserRequest(key=f"k/{store}", store=store, record=record))
+            self.world.apply(
+                data.CreateUserRequest(key=f"k/{store}", database=store, record=record)
+            )
 
     async def _attempt(self, attempt: Attempt) -> Message:
         await asyncio.sleep(0.01)
@@ -74,13 +75,13 @@ class House:
             self.progress.append,
         ).start()
 
-    def copy(self, store: Store.ValueType) -> User:
+    def copy(self, store: str) -> User:
         found = self.world.find(store, USER_ID)
         assert found is not None
         return found
 
-    def lose(self, store: Store.ValueType) -> None:
-        self.world.apply(data.EraseUserRequest(key="lost", store=store, user_id=USER_ID))
+    def lose(self, store: str) -> None:
+        self.world.apply(data.EraseUserRequest(key="lost", database=store, user_id=USER_ID))
 
     def agree(self) -> bool:
         copies = [self.world.find(store, USER_ID) for store in STORES]
@@ -96,18 +97,18 @@ def virtually(test: Callable[[], Awaitable[None]]) -> None:
         runner.run(within())
 
 
-async def _repaired(house: House, *stores: Store.ValueType) -> dict[int, int]:
-    request = RepairUserRequest(user_id=USER_ID, stores=stores)
+async def _repaired(house: House, *stores: str) -> dict[str, int]:
+    request = RepairUserRequest(user_id=USER_ID, databases=stores)
     answer: RepairUserResponse = await house.run(RepairUser, request)
     assert house.progress[-1].state == Progress.SUCCEEDED
     assert not house.world.claims.live()  # the lock is free
-    return {repair.store: repair.action for repair in answer.repairs}
+    return {repair.database: repair.action for repair in answer.repairs}
 
 
 def test_equal_copies_stay_as_they_are() -> None:
     async def test() -> None:
         house = House()
-        assert set((await _repaired(house)).values()) == {StoreRepair.KEPT}
+        assert set((await _repaired(house)).values()) == {RecordRepair.KEPT}
         assert house.copy(AUTHORITY).etag == "one"
 
     virtually(test)
@@ -120,8 +121,8 @@ def test_a_copy_that_differs_and_one_that_is_missing_become_the_authoritys() -> 
         house.copy(OTHERS[1]).etag = "older"
         house.lose(OTHERS[2])
         done = await _repaired(house)
-        assert done[OTHERS[2]] == StoreRepair.CREATED
-        assert {done[store] for store in (AUTHORITY, *OTHERS[:2])} == {StoreRepair.REPLACED}
+        assert done[OTHERS[2]] == RecordRepair.CREATED
+        assert {done[store] for store in (AUTHORITY, *OTHERS[:2])} == {RecordRepair.REPLACED}
         assert house.agree()
         assert house.copy(OTHERS[0]).display_name == "Ada"
         assert house.copy(AUTHORITY).etag != "one"  # what lands late expects the old one
@@ -134,10 +135,10 @@ def test_a_user_can_leave_a_store_and_come_back() -> None:
         house = House()
         left = OTHERS[-1]
         done = await _repaired(house, *OTHERS[:-1])
-        assert done[left] == StoreRepair.ERASED
+        assert done[left] == RecordRepair.ERASED
         assert house.world.find(left, USER_ID) is None
-        assert sorted(house.copy(AUTHORITY).stores) == sorted({AUTHORITY, *OTHERS[:-1]})
-        assert (await _repaired(house, *OTHERS))[left] == StoreRepair.CREATED
+        assert sorted(house.copy(AUTHORITY).databases) == sorted({AUTHORITY, *OTHERS[:-1]})
+        assert (await _repaired(house, *OTHERS))[left] == RecordRepair.CREATED
         assert house.agree()
 
     virtually(test)
@@ -148,7 +149,7 @@ def test_what_is_left_of_a_user_whom_the_authority_does_not_have_is_deleted() ->
         house = House()
         house.lose(AUTHORITY)
         done = await _repaired(house)
-        assert {done[store] for store in OTHERS} == {StoreRepair.ERASED}
+        assert {done[store] for store in OTHERS} == {RecordRepair.ERASED}
         assert not any(house.world.find(store, USER_ID) for store in STORES)
 
     virtually(test)
@@ -190,16 +191,16 @@ def test_a_user_in_a_store_that_is_off_is_repaired_only_when_it_shall_leave_it()
         house.off.add(OTHERS[0])
         house.copy(OTHERS[1]).etag = "older"
         for stores in ((), OTHERS):
-            request = RepairUserRequest(user_id=USER_ID, stores=stores)
+            request = RepairUserRequest(user_id=USER_ID, databases=stores)
             with pytest.raises(Fault) as refused:
                 await house.run(RepairUser, request)
             assert refused.value.reason == Reason.REASON_STORE_DISABLED
-            assert [violation.field for violation in refused.value.fields] == ["stores"]
+            assert [violation.field for violation in refused.value.fields] == ["databases"]
             assert house.copy(OTHERS[1]).etag == "older"
             assert not house.world.claims.live()
         done = await _repaired(house, *OTHERS[1:])
         assert OTHERS[0] not in done
-        assert OTHERS[0] not in house.copy(AUTHORITY).stores
+        assert OTHERS[0] not in house.copy(AUTHORITY).databases
         assert house.copy(OTHERS[1]) == house.copy(AUTHORITY)
 
     virtually(test)

@@ -35,7 +35,7 @@ _TYPED = (
     "google/rpc/status.proto",
 )
 # What is written by hand among the generated files: it depends on no proto.
-_BY_HAND = frozenset({"client.py", "contract.py", "registry.py"})
+_BY_HAND = frozenset({"client.py", "contract.py", "registry.py", "worker-protocol.md"})
 
 
 class GenerationError(Exception):
@@ -65,10 +65,13 @@ class Tree:
     def files(self) -> Iterator[tuple[Path, Path]]:
         """Every generated file: its folder in the tree, and its path below that."""
         for folder in (self.python / "nexpo", self.python / "buf", self.typings, self.reference):
-            by_hand = _BY_HAND if folder == self.python / "nexpo" else frozenset[str]()
             for path in sorted(folder.rglob("*")):
                 below = path.relative_to(folder)
-                if path.is_file() and "__pycache__" not in path.parts and str(below) not in by_hand:
+                if (
+                    path.is_file()
+                    and "__pycache__" not in path.parts
+                    and str(below) not in _BY_HAND
+                ):
                     yield folder, below
 
 

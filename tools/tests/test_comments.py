@@ -24,12 +24,15 @@ def test_services_methods_fields_and_enum_values_keep_their_words(
     assert comments["nexpo.users.v1.OnboardUserRequest.email"] == "E-mail address."
     # Reached through another message, and through another file.
     assert comments["nexpo.users.v1.Profile.plan"] == "Plan, such as free or pro."
-    assert comments["nexpo.users.v1.Store.STORE_MONGODB"] == "MongoDB."
+    assert (
+        comments["nexpo.users.v1.UserView.USER_VIEW_COPIES"]
+        == "Beside it, what every database has."
+    )
     assert comments["google.longrunning.GetOperationRequest.name"]
 
 
 def test_what_no_user_can_send_is_left_out(comments: dict[str, str]) -> None:
-    assert "nexpo.data.v1.UserStoreActivities" not in comments
+    assert "nexpo.users.v1.UserRecordActivities" not in comments
     assert not [name for name in comments if name.startswith("google.protobuf.")]
 
 
@@ -37,6 +40,6 @@ def test_a_comment_of_several_lines_is_one_line(comments: dict[str, str]) -> Non
     about = comments["nexpo.users.v1.UserService.OnboardUser"]
 
     assert about.startswith(
-        "Creates a user in every store, provisions a home, sends a verification"
+        "Creates a user in every database, provisions a home, sends a verification"
     )
     assert "\n" not in about

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from nexpo.operations.v1.operations_service import OperationServiceNatives
 from nexpo_tools.generate import ROOT
 
 PRELUDE = """
@@ -85,14 +86,15 @@ def test_an_activity_stub_knows_queue_time_outs_and_retry(generated: Path) -> No
         """
 call = warehouse_activities.reserve_goods(pb.ReserveGoodsRequest(key="k"))
 a = call.activity
-print(a.name, a.queue, a.start_to_close, a.heartbeat, a.retry.name, call.request.key)
-print(warehouse_activities.release_goods.retry.name, warehouse_activities.release_goods.heartbeat)
+print(a.name, a.queue, a.start_to_close, a.heartbeat, Retry.Name(a.retry), call.request.key)
+release = warehouse_activities.release_goods
+print(Retry.Name(release.retry), release.heartbeat)
 """,
     )
 
     assert printed.splitlines() == [
-        "nexpo.orders.v1.ReserveGoods nexpo-warehouse 0:00:20 0:00:04 STANDARD k",
-        "FOREVER None",
+        "nexpo.orders.v1.ReserveGoods nexpo-warehouse 0:00:20 0:00:04 RETRY_STANDARD k",
+        "RETRY_FOREVER None",
     ]
 
 
@@ -318,6 +320,17 @@ def test_generated_modules_are_clean_under_strict(generated: Path, tmp_path: Pat
     )
 
     assert types_of(generated, tmp_path, modules) == ""
+
+
+def test_native_methods_have_a_base_that_says_which_of_them_stream() -> None:
+    contract = OperationServiceNatives.CONTRACT
+
+    assert (contract.queue, {method.kind for method in contract.methods}) == (
+        "nexpo-gateway",
+        {"native"},
+    )
+    assert [m.method for m in contract.methods if m.streams] == ["watch_operation"]
+    assert {m.method for m in contract.methods} == OperationServiceNatives.__abstractmethods__
 
 
 def test_the_reference_describes_the_new_rpc(generated: Path) -> None:

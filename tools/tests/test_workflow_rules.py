@@ -80,7 +80,10 @@ def test_an_iteration_with_order_passes(code: str, tmp_path: Path) -> None:
         ("from nexpo_shop.orders import lost", "imports nexpo_shop.orders.lost; there is no"),
         ("from nexpo import registry", "imports nexpo.registry;"),
         ("from nexpo.users.v1.users_client import UserServiceClient", "imports nexpo.users.v1."),
-        ("from nexpo.data.v1 import data_service", "imports nexpo.data.v1.data_service;"),
+        (
+            "from nexpo.users.v1 import user_records_service",
+            "imports nexpo.users.v1.user_records_service;",
+        ),
         ("from ..providers import lost", "imports nexpo_shop.providers.lost; there is no"),
         ("def later():\n    import socket", "imports socket, which differs per run; use flow"),
     ],
@@ -100,8 +103,8 @@ from datetime import timedelta
 from google.protobuf import duration_pb2
 from google.protobuf.message import Message
 from nexpo.contract import Retry
-from nexpo.data.v1.data_pb2 import CreateUserRequest
-from nexpo.data.v1.data_temporal import user_store_activities as db
+from nexpo.users.v1.user_records_pb2 import CreateUserRequest
+from nexpo.users.v1.user_records_temporal import user_record_activities as db
 from nexpo_runtime.workflow import flow
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.workflow.operation import Operation, operation

@@ -47,7 +47,14 @@ def token(running: RunningStack, email: str) -> str:
 
 def test_a_user_is_onboarded_read_changed_and_deleted(nexpo: Nexpo, running: RunningStack) -> None:
     email = f"{uuid.uuid4().hex[:12]}@example.com"
-    flags = ("--stores", "postgres,mongodb", "--profile.locale", "de", "--verify-within", "1h")
+    flags = (
+        "--databases",
+        "databases/postgres,databases/mongodb",
+        "--profile.locale",
+        "de",
+        "--verify-within",
+        "1h",
+    )
     extra = ("--profile.attributes", '{"k": 1}')
 
     began = answer(onboard(nexpo, *flags, *extra, "-o", "json", email=email))
@@ -57,7 +64,7 @@ def test_a_user_is_onboarded_read_changed_and_deleted(nexpo: Nexpo, running: Run
     )
     ended = answer(nexpo("operations", "wait", began["name"], "-o", "json"))
     user = verified["userId"]
-    read = answer(nexpo("users", "get", user, "--view", "stores", "-o", "json"))
+    read = answer(nexpo("users", "get", user, "--view", "copies", "-o", "json"))
     # The mask is what was given.
     updated = nexpo("users", "update", user, "--profile.plan", "pro", "--follow")
     listed = nexpo("users", "list", "--page-size", "1000")
@@ -65,9 +72,9 @@ def test_a_user_is_onboarded_read_changed_and_deleted(nexpo: Nexpo, running: Run
     gone = nexpo("users", "get", user)
 
     assert ended["response"]["user"]["profile"] == {"locale": "de", "attributes": {"k": 1.0}}
-    assert {copy["store"] for copy in read["copies"] if copy.get("id")} == {
-        "STORE_POSTGRES",
-        "STORE_MONGODB",
+    assert {copy["database"] for copy in read["copies"] if copy.get("id")} == {
+        "databases/postgres",
+        "databases/mongodb",
     }
     assert updated.returncode == 0
     assert re.search(r"plan:\s+pro", updated.stdout)

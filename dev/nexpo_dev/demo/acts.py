@@ -14,7 +14,7 @@ import httpx
 from nexpo.client import NexpoError
 from nexpo.operations.v1.operations_pb2 import Progress, Step
 from nexpo.users.v1.users_client import OnboardUserOperation, UserServiceClient
-from nexpo.users.v1.users_pb2 import OnboardUserRequest, OnboardUserResponse, Store
+from nexpo.users.v1.users_pb2 import OnboardUserRequest, OnboardUserResponse
 from nexpo_dev.stack import Stack
 
 from .screen import Screen
@@ -80,7 +80,7 @@ class Stage:
         operation = await self._begin(act)
         result = await self._verified(act, operation)
         await self._prove_whole(act, result)
-        act.ending = f"active in {len(result.store_ids)} stores"
+        act.ending = f"active in {len(result.record_ids)} stores"
 
     async def undoes(self, act: Act) -> None:
         """SQL Server refuses the person: a trigger in the database behind the stand-in."""
@@ -120,7 +120,7 @@ class Stage:
         await self._prove_whole(act, result)
         again = [step for step in act.steps if step["name"] == "create in postgres"]
         _expect(again[0]["attempt"] != 1, "the kill interrupted nothing", found)
-        act.ending = f"active in {len(result.store_ids)} stores, one record each"
+        act.ending = f"active in {len(result.record_ids)} stores, one record each"
 
     def _note(self, act: Act, text: str) -> None:
         """Says and keeps what is done from outside."""
@@ -173,7 +173,7 @@ class Stage:
                 await asyncio.sleep(0.05)
 
     async def _prove_whole(self, act: Act, result: OnboardUserResponse) -> None:
-        act.ids = {_name(entry.store): entry.id for entry in result.store_ids}
+        act.ids = {_name(entry.database): entry.id for entry in result.record_ids}
         found = await self._testify(act, "at the end")
         _expect(all(len(one.ids) == 1 for one in found), "not one record per store", found)
         stores = [one for one in found if one.store in STORES]
@@ -217,8 +217,8 @@ def _step(step: Step) -> dict[str, object]:
     }
 
 
-def _name(store: Store.ValueType) -> str:
-    return Store.Name(store).removeprefix("STORE_").lower()
+def _name(store: str) -> str:
+    return store.removeprefix("databases/")
 
 
 def _expect(kept: bool, otherwise: str, found: list[Testimony]) -> None:

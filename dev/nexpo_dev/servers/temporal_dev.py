@@ -29,7 +29,7 @@ TUNING: dict[str, object] = {
 }
 # The runtime's own, and those of the contract's fields, which the gateway sets at a start.
 SEARCH_ATTRIBUTES = (
-    *("NexpoState", "NexpoTenant"),
+    *(registry.PROTOCOL.state_attribute, registry.PROTOCOL.tenant_attribute),
     *sorted(filter(None, {registry.search_attribute(field) for field in registry.start_fields()})),
 )
 RETENTION = timedelta(days=7)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
 
 from nexpo_db_worker.capabilities.fences import Fences
-from nexpo_db_worker.databases import Database
+from nexpo_db_worker.databases.opened import Database
 from nexpo_runtime.service.rounds import rounds
 from nexpo_runtime.telemetry import logs
 

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import Field, SecretStr
 
+from nexpo_db_worker.databases.configured import Configured
+from nexpo_db_worker.databases.file import DatabasesFile
 from nexpo_db_worker.engines import ENGINES
 from nexpo_db_worker.engines.engine import DatabaseEntry, Engine, Option
 from nexpo_db_worker.engines.mongodb import address as mongodb
 from nexpo_db_worker.engines.postgres import address as postgres
 from nexpo_db_worker.engines.sqlserver import target as sqlserver
 from nexpo_runtime.settings import Settings
-from nexpo_runtime.transport import Outside, https
+from nexpo_runtime.transport import Outside, https, judged
 
-
-def _kind(value: str) -> str:
-    if value not in ENGINES:
-        raise ValueError(f"not one of {', '.join(ENGINES)}")
-    return value
-
-
-_Postgres = Annotated[SecretStr | None, Outside(postgres.exposed, postgres.hosts)]
+_Postgres = Annotated[SecretStr | None, postgres.OUTSIDE]
 _Https = Annotated[SecretStr | None, Outside(https)]
 
 
@@ -31,7 +28,8 @@ class DbSettings(Settings):
     """What the db-worker reads from the environment.
 
     Attributes:
-        authority_store: Which store decides: reservations, locks, lists.
+        authority_store: Id of the database that decides: reservations, locks, lists.
+        databases_file: A file of databases, in place of the variables of each kind.
         enable_postgres: Whether users live in PostgreSQL.
         enable_mongodb: Whether users live in MongoDB.
         enable_cosmosdb: Whether users live in Cosmos DB.
@@ -51,17 +49,18 @@ class DbSettings(Settings):
 
     service: ClassVar[str] = "nexpo-db"
 
-    authority_store: Annotated[str, AfterValidator(_kind)] = "postgres"
+    authority_store: str = "postgres"
+    databases_file: Path | None = None
     enable_postgres: bool = True
     enable_mongodb: bool = False
     enable_cosmosdb: bool = False
     enable_sqlserver: bool = False
     enable_supabase: bool = False
     database_url: _Postgres = None
-    mongodb_url: Annotated[SecretStr | None, Outside(mongodb.exposed)] = None
+    mongodb_url: Annotated[SecretStr | None, mongodb.OUTSIDE] = None
     cosmosdb_url: _Https = None
     cosmosdb_key: SecretStr | None = None
-    sqlserver_url: Annotated[SecretStr | None, Outside(sqlserver.exposed)] = None
+    sqlserver_url: Annotated[SecretStr | None, sqlserver.OUTSIDE] = None
     supabase_url: _Https = None
     supabase_key: SecretStr | None = None
     supabase_database_url: _Postgres = None
@@ -73,45 +72,85 @@ class DbSettings(Settings):
         """How long the fence of an undone effect stays."""
         return timedelta(days=self.tombstone_retention_days)
 
-    def enabled(self, kind: str) -> bool:
-        """Whether the database of the kind's own name is switched on."""
-        return bool(getattr(self, f"enable_{kind}", False))
+    @cached_property
+    def configured(self) -> Mapping[str, Configured]:
+        """The databases, by id: the file's, or of each kind the one of the variables."""
+        if self._file is not None:
+            return self._file.configured
+        return {engine.kind: self._of_variables(engine) for engine in ENGINES.values()}
 
     def entries(self) -> list[DatabaseEntry]:
-        """The databases that are switched on; each has its kind for an id."""
-        return [
-            DatabaseEntry(engine.kind, engine.kind, dict(self._options(engine)))
-            for engine in filter(self._is_on, ENGINES.values())
-        ]
+        """The databases that are switched on."""
+        found = (configured.entry for configured in self.configured.values())
+        return [entry for entry in found if entry is not None]
 
     def states(self) -> Mapping[str, str]:
-        """ "on", or "off: why", by the name of every database that can be switched on."""
+        """ "on", or "off: why", by the id of every database."""
         return {
-            kind: "on" if self.enabled(kind) else f"off: ENABLE_{kind.upper()} is false"
-            for kind in ENGINES
+            database: "on" if configured.entry else f"off: {configured.off}"
+            for database, configured in self.configured.items()
         }
-
-    def secret(self, field: str) -> str:
-        """The value of a field; "" when it is not set."""
-        value: SecretStr | None = getattr(self, field)
-        return value.get_secret_value() if value is not None else ""
 
     def problems(self) -> list[str]:
         """What fields that are well-formed each still get wrong together."""
-        problems, name = super().problems(), self.authority_store
-        if not self.enabled(name):
+        problems = [*super().problems(), *self._database_problems()]
+        authority = self.configured.get(self.authority_store)
+        if self._file is not None and self._file.problems:
+            return problems  # what is missing there may be the authority
+        if authority is None:
+            known = ", ".join(self.configured)
+            problems.append(f"AUTHORITY_STORE: no database has this id; name one of {known}")
+        elif authority.entry is None:
             problems.append(
-                f"AUTHORITY_STORE: {name} decides, but ENABLE_{name.upper()} is false; switch it"
+                f"AUTHORITY_STORE: {self.authority_store} decides, but {authority.off}; switch it"
                 " on, or name another"
             )
-        for engine in ENGINES.values():
-            for option in filter(lambda option: option.variable, engine.options):
-                if problem := self._problem(engine, option):
-                    problems.append(f"{option.variable}: {problem}")
         return problems
 
+    def exposed(self) -> Iterator[tuple[str, str]]:
+        """The base's, and the options of the file's databases."""
+        yield from super().exposed()
+        for entry in self.entries() if self._file is not None else ():
+            for option in ENGINES[entry.kind].options:
+                value = entry.options.get(option.name, "")
+                if value and option.outside and (why := judged(option.outside, self, value)):
+                    yield f"databases.{entry.id}.{option.name}", why
+
+    @cached_property
+    def _file(self) -> DatabasesFile | None:
+        return DatabasesFile(self.databases_file) if self.databases_file is not None else None
+
+    def _database_problems(self) -> list[str]:
+        variables = {option.variable: option for option in _options() if option.variable}
+        if self._file is None:
+            return [
+                f"{option.variable}: {problem}"
+                for engine in ENGINES.values()
+                for option in engine.options
+                if option.variable and (problem := self._problem(engine, option))
+            ]
+        switches = {f"enable_{kind}" for kind in ENGINES}
+        given = sorted(self.model_fields_set & ({name.lower() for name in variables} | switches))
+        return [
+            *self._file.problems,
+            *(
+                f"{name.upper()}: set beside DATABASES_FILE; move it into the file"
+                for name in given
+            ),
+        ]
+
+    def _of_variables(self, engine: Engine) -> Configured:
+        if not self._is_on(engine):
+            return Configured(engine.kind, off=f"ENABLE_{engine.kind.upper()} is false")
+        options = {
+            option.name: value
+            for option in engine.options
+            if option.variable and (value := self._secret(option.variable))
+        }
+        return Configured(engine.kind, DatabaseEntry(engine.kind, engine.kind, options))
+
     def _problem(self, engine: Engine, option: Option) -> str:
-        value = self.secret(option.variable.lower())
+        value = self._secret(option.variable)
         if malformed := option.malformed(value):
             return malformed
         # Whether anybody could connect with it is of no interest while nobody does.
@@ -122,10 +161,13 @@ class DbSettings(Settings):
             return f"not set, but {switch} is true; set it, or set {switch}=false"
         return option.problem(value) if value else ""
 
-    def _options(self, engine: Engine) -> Iterator[tuple[str, str]]:
-        for option in engine.options:
-            if option.variable and (value := self.secret(option.variable.lower())):
-                yield option.name, value
+    def _secret(self, variable: str) -> str:
+        value: SecretStr | None = getattr(self, variable.lower())
+        return value.get_secret_value() if value is not None else ""
 
     def _is_on(self, engine: Engine) -> bool:
-        return self.enabled(engine.kind)
+        return bool(getattr(self, f"enable_{engine.kind}", False))
+
+
+def _options() -> Iterator[Option]:
+    return (option for engine in ENGINES.values() for option in engine.options)

@@ -42,7 +42,7 @@ async def outcomes(calls: list[Awaitable[T]]) -> tuple[list[T], list[str]]:
     return results, reasons
 
 
-async def recovered(call: Callable[[], Awaitable[object]], within: float = 15) -> None:
+async def recovered(call: Callable[[], Awaitable[object]], within: float = 90) -> None:
     """Waits until the database answers again, by itself."""
     deadline = time.monotonic() + within
     while (reason := await reason_of(call())) and time.monotonic() < deadline:

@@ -16,7 +16,7 @@ from tcp_proxy import TcpProxy
 from nexpo_db_worker.capabilities.fences import Fences
 from nexpo_db_worker.capabilities.records import Records
 from nexpo_db_worker.claims import Claims
-from nexpo_db_worker.databases import Database, open_database
+from nexpo_db_worker.databases.opened import Database, open_database
 from nexpo_db_worker.engines import ENGINES
 from nexpo_db_worker.engines.engine import DatabaseEntry
 from nexpo_dev.pytest_plugin import MongoAddress, PostgresAddress

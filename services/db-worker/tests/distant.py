@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tcp_proxy import TcpProxy
 
-from nexpo_db_worker.databases import Database
+from nexpo_db_worker.databases.opened import Database
 
 
 @dataclass

@@ -11,11 +11,11 @@ from calls import new_key
 from samples import SAMPLE_CLAIMS, SAMPLES, new_sample, sample_migrations
 
 import nexpo_db_worker
-from nexpo_db_worker import databases
 from nexpo_db_worker.capabilities import Capability
 from nexpo_db_worker.capabilities.origin import Origin
 from nexpo_db_worker.capabilities.table import Column, Table, Type
-from nexpo_db_worker.databases import Database, open_database
+from nexpo_db_worker.databases import opened as databases
+from nexpo_db_worker.databases.opened import Database, open_database
 from nexpo_db_worker.engines import ENGINES
 from nexpo_db_worker.engines.engine import DatabaseEntry, Engine, Opened
 from nexpo_db_worker.engines.migrations import Migration, migrations_of
@@ -27,6 +27,11 @@ async def pong() -> None:
     """Answers."""
 
 
+async def untold() -> str:
+    """Tells no version."""
+    return ""
+
+
 def engine(*capabilities: Capability) -> Engine:
     """An engine that offers nothing, whatever it declares."""
 
@@ -34,7 +39,7 @@ def engine(*capabilities: Capability) -> Engine:
     async def opened(
         entry: DatabaseEntry, origin: Origin, migrations: Sequence[Migration]
     ) -> AsyncIterator[Opened]:
-        yield Opened(ping=pong)
+        yield Opened(ping=pong, version=untold)
 
     return Engine("bare", "Bare", frozenset(capabilities), (), opened)
 
@@ -55,7 +60,7 @@ async def test_what_an_engine_lacks_is_named_with_the_engine(
             with pytest.raises(Fault, match="CAPABILITY_MISSING") as missing:
                 ask(SAMPLES)
             assert missing.value.metadata == {
-                "database": "eu",
+                "database": "databases/eu",
                 "engine": "bare",
                 "capability": capability,
             }
@@ -111,9 +116,18 @@ async def test_every_call_is_measured_by_database_table_and_outcome(
 
 
 def test_a_table_without_an_etag_has_no_records() -> None:
-    database = Database(Origin("eu", "Bare"), engine(), Opened(ping=pong))
+    database = Database(Origin("eu", "Bare"), engine(), Opened(ping=pong, version=untold), ())
     with pytest.raises(ContractError, match="sample_claims needs an etag"):
         database.records(SAMPLE_CLAIMS)
+
+
+def test_a_table_that_no_migration_makes_is_refused_before_anything_is_kept(
+    database: Database,
+) -> None:
+    table = Table("nowhere", (Column("name"),), id="name")
+    kind = database.origin.id
+    with pytest.raises(ContractError, match=f"No migration for {kind}.* makes the table nowhere: "):
+        database.fences(table)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from tcp_proxy import TcpProxy
 from waiting import until
 
 from nexpo_db_worker.capabilities.fences import Fences
-from nexpo_db_worker.databases import Database, open_database
+from nexpo_db_worker.databases.opened import Database, open_database
 from nexpo_db_worker.engines.engine import DatabaseEntry
 from nexpo_db_worker.purge import purge_once, purging
 

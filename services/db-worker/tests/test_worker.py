@@ -19,22 +19,22 @@ from tcp_proxy import TcpProxy
 from user_records import new_record
 from waiting import until
 
-from nexpo.data.v1.data_pb2 import CreateUserRequest, CreateUserResponse
+from nexpo.users.v1.user_records_pb2 import CreateUserRequest, CreateUserResponse
 from nexpo.users.v1.users_pb2 import (
     GetUserRequest,
     GetUserResponse,
     ListUsersRequest,
     ListUsersResponse,
-    Store,
     UserView,
 )
+from nexpo_db_worker.engines import ENGINES
 from nexpo_dev.pytest_plugin import CosmosAddress, SqlServerAddress, SupabaseAddress
 from nexpo_runtime.edge.worker_clients import WorkerClients
 from nexpo_runtime.settings import Environment, Settings
 from nexpo_runtime.worker.serving import method_path
 
 MessageT = TypeVar("MessageT", bound=Message)
-CREATE = method_path("nexpo.data.v1.UserStoreActivities", "nexpo.data.v1.CreateUser")
+CREATE = method_path("nexpo.users.v1.UserRecordActivities", "nexpo.users.v1.CreateUser")
 GET = method_path("nexpo.users.v1.UserService", "nexpo.users.v1.GetUser")
 LIST = method_path("nexpo.users.v1.UserService", "nexpo.users.v1.ListUsers")
 
@@ -152,7 +152,7 @@ async def test_a_user_is_created_read_and_listed_over_its_grpc(
         await worker.ready()
         async with clients(worker) as opened:
             record = new_record()
-            create = CreateUserRequest(key=new_key(), store=Store.STORE_POSTGRES, record=record)
+            create = CreateUserRequest(key=new_key(), database="databases/postgres", record=record)
             created = await call(opened, CREATE, create, CreateUserResponse, tenant)
             assert created.id
             assert created.attempt == 1
@@ -161,12 +161,12 @@ async def test_a_user_is_created_read_and_listed_over_its_grpc(
             assert found.user == record.user
             listed = await call(opened, LIST, ListUsersRequest(), ListUsersResponse, tenant)
             assert list(listed.users) == [record.user]
-            other = call(opened, GET, get, GetUserResponse, "another tenant")
+            other = call(opened, GET, get, GetUserResponse, "another-tenant")
             assert await reason_of(other) == "USER_NOT_FOUND"
             bad = ListUsersRequest(page_token="made up")
             refused = call(opened, LIST, bad, ListUsersResponse, tenant)
             assert await reason_of(refused) == "INVALID_PAGE_TOKEN"
-            create.store = Store.STORE_COSMOSDB
+            create.database = "databases/cosmosdb"
             off = call(opened, CREATE, create, CreateUserResponse, tenant)
             assert await reason_of(off) == "STORE_DISABLED"
 
@@ -193,22 +193,22 @@ async def test_all_five_stores_hold_a_user_side_by_side(
         "SUPABASE_KEY": supabase.key,
         "SUPABASE_DATABASE_URL": supabase.database_url,
     }
-    stores = sorted(set(Store.values()) - {Store.STORE_UNSPECIFIED})
+    stores = sorted(f"databases/{kind}" for kind in ENGINES)
     record = new_record()
     record.user.profile.attributes["score"] = 0.1
     async with a_worker(**variables) as worker:
         await worker.ready()
         async with clients(worker) as opened:
             creations = [
-                CreateUserRequest(key=new_key(), store=store, record=record) for store in stores
+                CreateUserRequest(key=new_key(), database=store, record=record) for store in stores
             ]
             answers = await asyncio.gather(
                 *(call(opened, CREATE, one, CreateUserResponse, tenant) for one in creations)
             )
-            get = GetUserRequest(user_id=record.user.user_id, view=UserView.USER_VIEW_STORES)
+            get = GetUserRequest(user_id=record.user.user_id, view=UserView.USER_VIEW_COPIES)
             found = await call(opened, GET, get, GetUserResponse, tenant)
         assert await worker.end() == 0
-    assert [copy.store for copy in found.copies] == stores
+    assert [copy.database for copy in found.copies] == stores
     assert [copy.id for copy in found.copies] == [answer.id for answer in answers]
     assert all(copy.user == record.user for copy in found.copies)
 
@@ -224,7 +224,7 @@ async def test_two_workers_start_at_once_on_an_empty_database(
     async with a_worker(**variables) as one, a_worker(**variables) as two:
         await asyncio.gather(one.ready(), two.ready())
         record = new_record()
-        create = CreateUserRequest(key=new_key(), store=Store.STORE_MONGODB, record=record)
+        create = CreateUserRequest(key=new_key(), database="databases/mongodb", record=record)
         async with clients(one) as first, clients(two) as second:
             answers = await asyncio.gather(
                 call(first, CREATE, create, CreateUserResponse, tenant),
@@ -273,16 +273,16 @@ async def test_a_store_beside_the_authority_that_is_away_only_degrades(
             assert (await worker.answer("/health"))[1]["status"] == "degraded"
             async with clients(worker) as opened:
                 create = CreateUserRequest(
-                    key=new_key(), store=Store.STORE_MONGODB, record=new_record()
+                    key=new_key(), database="databases/mongodb", record=new_record()
                 )
                 away = call(opened, CREATE, create, CreateUserResponse, tenant)
                 assert await reason_of(away) == "STORE_UNAVAILABLE"
-                create.store = Store.STORE_POSTGRES
+                create.database = "databases/postgres"
                 await call(opened, CREATE, create, CreateUserResponse, tenant)
 
 
 async def test_a_killed_worker_leaves_its_database_usable(empty_database: str, tenant: str) -> None:
-    create = CreateUserRequest(key=new_key(), store=Store.STORE_POSTGRES, record=new_record())
+    create = CreateUserRequest(key=new_key(), database="databases/postgres", record=new_record())
     async with a_worker(DATABASE_URL=empty_database) as worker:
         await worker.ready()
         async with clients(worker) as opened:
@@ -314,11 +314,11 @@ async def test_no_driver_of_a_store_that_is_off_is_imported(
 ) -> None:
     program = (
         "import asyncio, sys; from contextlib import AsyncExitStack;"
-        "from nexpo_db_worker.databases import open_databases;"
+        "from nexpo_db_worker.databases.opened import open_databases;"
         "from nexpo_db_worker.settings import DbSettings\n"
         "async def main():\n"
         "    async with AsyncExitStack() as stack:\n"
-        "        await open_databases(DbSettings.load().entries(), stack)\n"
+        "        await open_databases(DbSettings.load().configured, 'postgres', stack)\n"
         "asyncio.run(main())\n"
         "drivers = {'asyncpg', 'motor', 'pymongo', 'azure', 'pytds', 'supabase'}\n"
         "print(sorted(drivers & set(sys.modules)))"

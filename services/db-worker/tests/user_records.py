@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from samples import BORN
 
-from nexpo.data.v1.data_pb2 import UserRecord
-from nexpo.users.v1.users_pb2 import Store, User
+from nexpo.users.v1.user_records_pb2 import UserRecord
+from nexpo.users.v1.users_pb2 import User
 from nexpo_db_worker.users.users import StoredUser, Users
 
 
@@ -24,7 +24,7 @@ def new_record(email: str = "", born: datetime = BORN, name: str = "Ada Byron") 
     user.profile.locale = "de-CH"
     user.profile.time_zone = "Europe/Zurich"
     user.profile.plan = "free"
-    user.stores.extend([Store.STORE_POSTGRES, Store.STORE_SQLSERVER])
+    user.databases.extend(["databases/postgres", "databases/sqlserver"])
     user.create_time.FromDatetime(born)
     user.update_time.FromDatetime(born)
     return UserRecord(user=user, password_hash=f"$argon2id$v=19$m=19456,t=2,p=1${user_id}")

@@ -75,6 +75,7 @@ async def on_rest(gateway: Gateway, rule: http_pb2.HttpRule, key: str) -> Refuse
     """How a call of the route is refused."""
     verb = rule.WhichOneof("pattern") or ""
     target = re.sub(r"\{[\w.]+=operations/\*\}", "operations/acme~a~b~c", getattr(rule, verb))
+    target = re.sub(r"\{[\w.]+=(\w+)/\*\}", r"\1/x", target)
     target = re.sub(r"\{[\w.]+=(\w+)(/?)(?:\*\*)?\}", r"\1\2\2", target).replace("//", "/x")
     target = re.sub(r"\{[\w.]+\}", "x", target)
     body: dict[str, Any] | None = None if verb in ("get", "delete") else {}
@@ -105,7 +106,7 @@ async def test_no_method_is_served_without_exactly_its_permission(one_key_each: 
                 assert found.reason == "UNAUTHENTICATED", path
 
 
-def test_a_key_that_is_removed_from_the_file_stops_working(
+async def test_a_key_that_is_removed_from_the_file_stops_working(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nexpo_gateway.identity.api_keys._RELOAD_SECONDS", 0)
@@ -113,11 +114,11 @@ def test_a_key_that_is_removed_from_the_file_stops_working(
     write_keys(path, {"stays": ("acme", ["*"]), "leaves": ("acme", ["*"])})
     keys = ApiKeys(path)
     leaves, stays = ({"authorization": f"Bearer {key}"} for key in ("leaves", "stays"))
-    assert keys.authenticate(leaves) is not None
+    assert (await keys.authenticate(leaves)) is not None
     write_keys(path, {"stays": ("acme", ["operations.get"])})
     with pytest.raises(Fault, match="UNAUTHENTICATED"):
-        keys.authenticate(leaves)
-    caller = keys.authenticate(stays)
+        await keys.authenticate(leaves)
+    caller = await keys.authenticate(stays)
     assert caller is not None
     assert not caller.may("users.get"), "permissions that were taken away are gone, too"
 

@@ -112,8 +112,8 @@ CASES = [
     onboard("e-mail of spaces", "email", email=" "),
     onboard("too long name", "display_name", display_name="x" * 201),
     onboard("short password", "password", password="short"),
-    onboard("unknown store by number", "stores[0]", stores=[99]),
-    onboard("store twice", "stores", stores=[1, 1]),
+    onboard("no name of a database", "databases[0]", databases=["STORE_POSTGRES"]),
+    onboard("a database twice", "databases", databases=["databases/a", "databases/a"]),
     onboard("many mistakes", "email", "display_name", email="ada", display_name="x" * 201),
     onboard(
         "nested mistake",

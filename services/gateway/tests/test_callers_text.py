@@ -126,7 +126,7 @@ async def test_of_many_violations_twenty_are_listed_and_the_rest_is_counted(
         email="a@b.example",
         display_name="a",
         password="long-enough",
-        stores=range(10, 10 + count),  # type: ignore[arg-type]  # no store has these numbers
+        databases=[f"none-{number}" for number in range(count)],
     )
     with pytest.raises(Refused) as over_grpc:
         await gateway.call(USERS + "OnboardUser", request, longrunning.Operation)
@@ -134,15 +134,16 @@ async def test_of_many_violations_twenty_are_listed_and_the_rest_is_counted(
         "email": "a@b.example",
         "displayName": "a",
         "password": "long-enough",
-        "stores": list(range(10, 10 + count)),
+        "databases": [f"none-{number}" for number in range(count)],
     }
     answer = await gateway.http("POST", "/v1/users:onboard", body)
     problem = answer.json
-    assert problem["violations_omitted"] == count - 20
+    # Each name, and their number.
+    assert problem["violations_omitted"] == count + 1 - 20
     assert len(problem["errors"]) == len(over_grpc.value.fields) == 20
     for text in (problem["detail"], over_grpc.value.message):
-        assert text.startswith(f"{count} problems in the request: ")
-        assert f"{count - 20} of them are not listed" in text
+        assert text.startswith(f"{count + 1} problems in the request: ")
+        assert f"{count + 1 - 20} of them are not listed" in text
 
 
 async def test_long_names_of_the_caller_do_not_cost_an_error_its_reason(gateway: Gateway) -> None:
@@ -155,7 +156,7 @@ async def test_long_names_of_the_caller_do_not_cost_an_error_its_reason(gateway:
 
 
 async def test_of_a_large_request_only_the_first_violation_is_looked_for(gateway: Gateway) -> None:
-    body = {"stores": ["STORE_UNSPECIFIED"] * 1001}
+    body = {"databases": ["none"] * 1001}
     problem = (await gateway.http("POST", "/v1/users:onboard", body)).json
     assert len(problem["errors"]) == 1
     assert problem["detail"].startswith("One problem in the request: ")

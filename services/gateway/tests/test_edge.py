@@ -66,11 +66,11 @@ def test_a_key_file_that_changes_is_read_again_and_a_broken_one_is_not(
     }
     header = {"authorization": "Bearer new-key"}
     with pytest.raises(Fault):
-        keys.authenticate(header)
+        asyncio.run(keys.authenticate(header))
     keys_file.write_text(json.dumps({"keys": [new]}))
-    assert keys.authenticate(header) == Caller("acme", "new", frozenset())
+    assert asyncio.run(keys.authenticate(header)) == Caller("acme", "new", frozenset())
     keys_file.write_text("{")
-    assert keys.authenticate({"x-api-key": "new-key"}) is not None
+    assert asyncio.run(keys.authenticate({"x-api-key": "new-key"})) is not None
 
 
 def test_a_malformed_key_file_is_refused_with_every_problem(tmp_path: Path) -> None:
@@ -80,10 +80,10 @@ def test_a_malformed_key_file_is_refused_with_every_problem(tmp_path: Path) -> N
         ApiKeys(path)
 
 
-def test_the_development_key_works_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
+async def test_the_development_key_works_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "keys.json"
     key = make_development_key(path)
-    caller = ApiKeys(path).authenticate({"authorization": f"Bearer {key}"})
+    caller = await ApiKeys(path).authenticate({"authorization": f"Bearer {key}"})
     assert caller is not None
     assert caller.may("anything.at.all")
     assert key not in path.read_text()

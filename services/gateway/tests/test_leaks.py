@@ -15,8 +15,7 @@ from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_gateway.calls.reads import WorkerReads
 from nexpo_gateway.http.problems import problem_response
 from nexpo_gateway.operations.local import LocalBackend
-from nexpo_runtime.errors import Fault
-from nexpo_runtime.failures import INTERNAL_MESSAGE
+from nexpo_runtime.errors import INTERNAL_MESSAGE, Fault
 
 from .clients import Gateway, Refused
 from .in_process import gateway_in_process

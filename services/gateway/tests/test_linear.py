@@ -7,8 +7,9 @@ import time
 import pytest
 
 from nexpo.users.v1.users_pb2 import OnboardUserRequest, UpdateUserRequest
-from nexpo_gateway.http.json_requests import read_json, to_message
+from nexpo_gateway.http.json_requests import to_message
 from nexpo_gateway.http.json_shape import shape_of
+from nexpo_gateway.http.json_text import read_json
 from nexpo_runtime.errors import Fault
 
 from .worst_inputs import HTTP, ONBOARD, UPDATE, Http

@@ -68,9 +68,7 @@ async def test_a_gateway_whose_package_lacks_a_workflow_does_not_start(
     monkeypatch.setattr("nexpo_runtime.worker.bootstrap.discover", lambda *_: lacking)
 
     with pytest.raises(ContractError) as refused:
-        await main(
-            gateway_settings("127.0.0.1:1", tmp_path / "keys.json", db_worker_address="127.0.0.1:1")
-        )
+        await main(gateway_settings("127.0.0.1:1", tmp_path / "keys.json"))
 
     assert "nexpo.users.v1.OnboardUser belongs to nexpo-gateway, and its worker has no such" in str(
         refused.value

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from enum import Enum
 from typing import Any, Generic, Protocol, TypeVar
 
 from google.protobuf.message import Message
+
+from nexpo.options.v1.options_pb2 import Retry as Retry
 
 RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT", bound=Message)
@@ -21,15 +22,6 @@ ResponseT_co = TypeVar("ResponseT_co", bound=Message, covariant=True)
 WorkflowT_co = TypeVar("WorkflowT_co", covariant=True)
 CallT_contra = TypeVar("CallT_contra", contravariant=True)
 """What the gateway tells a native method of its caller."""
-
-
-class Retry(Enum):
-    """Named retry behaviours; their figures are the runtime's."""
-
-    STANDARD = "standard"
-    FOREVER = "forever"
-    PATIENT = "patient"
-    NONE = "none"
 
 
 @dataclass(frozen=True)
@@ -52,7 +44,7 @@ class Activity(Generic[RequestT, ResponseT]):
     response: type[ResponseT]
     start_to_close: timedelta
     heartbeat: timedelta | None = None
-    retry: Retry = Retry.STANDARD
+    retry: Retry.ValueType = Retry.RETRY_STANDARD
 
     def __call__(self, request: RequestT) -> Call[ResponseT]:
         """Describes one call; awaiting it is the engine's affair."""
@@ -74,14 +66,14 @@ class Call(Generic[ResponseT]):
     activity: Activity[Any, ResponseT]
     request: Message
     queue: str | None = None
-    retry: Retry | None = None
+    retry: Retry.ValueType | None = None
     within: timedelta | None = None
 
     def on(self, queue: str) -> Call[ResponseT]:
         """The same call on another queue."""
         return replace(self, queue=queue)
 
-    def retried(self, retry: Retry) -> Call[ResponseT]:
+    def retried(self, retry: Retry.ValueType) -> Call[ResponseT]:
         """The same call with another retry behaviour."""
         return replace(self, retry=retry)
 

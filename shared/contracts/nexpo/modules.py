@@ -19,11 +19,12 @@ import nexpo.options.v1.options_pb2
 import nexpo.errors.v1.errors_pb2
 import nexpo.ai.v1.ai_pb2
 import nexpo.cloud.v1.cloud_pb2
-import nexpo.data.v1.data_pb2
+import nexpo.databases.v1.databases_pb2
 import nexpo.health.v1.health_pb2
 import nexpo.notifications.v1.notifications_pb2
 import nexpo.operations.v1.bound_calls_pb2
 import nexpo.operations.v1.operations_pb2
+import nexpo.users.v1.user_records_pb2
 import nexpo.users.v1.users_pb2
 # isort: on
 
@@ -33,12 +34,13 @@ from google.protobuf.descriptor import FileDescriptor
 FILES: tuple[FileDescriptor, ...] = (
     nexpo.ai.v1.ai_pb2.DESCRIPTOR,
     nexpo.cloud.v1.cloud_pb2.DESCRIPTOR,
-    nexpo.data.v1.data_pb2.DESCRIPTOR,
+    nexpo.databases.v1.databases_pb2.DESCRIPTOR,
     nexpo.errors.v1.errors_pb2.DESCRIPTOR,
     nexpo.health.v1.health_pb2.DESCRIPTOR,
     nexpo.notifications.v1.notifications_pb2.DESCRIPTOR,
     nexpo.operations.v1.bound_calls_pb2.DESCRIPTOR,
     nexpo.operations.v1.operations_pb2.DESCRIPTOR,
     nexpo.options.v1.options_pb2.DESCRIPTOR,
+    nexpo.users.v1.user_records_pb2.DESCRIPTOR,
     nexpo.users.v1.users_pb2.DESCRIPTOR,
 )

@@ -26,6 +26,8 @@ from nexpo import modules
 from nexpo.options.v1 import options_pb2
 
 PUBLIC = "PUBLIC"
+PROTOCOL = options_pb2.DESCRIPTOR.GetOptions().Extensions[options_pb2.worker_protocol]
+"""The names and figures that processes share: docs/reference/worker-protocol.md."""
 
 
 def services() -> Iterator[ServiceDescriptor]:
@@ -67,6 +69,19 @@ def method(rpc: str) -> MethodDescriptor:
 def rule(method: MethodDescriptor) -> options_pb2.Rule:
     """What a call of the method does; `WhichOneof("kind")` tells which part is set."""
     return method.GetOptions().Extensions[options_pb2.rule]
+
+
+def retry_policy(retry: options_pb2.Retry.ValueType) -> options_pb2.RetryPolicy:
+    """The figures of a named retry behaviour.
+
+    Raises:
+        KeyError: The contract gives it none.
+    """
+    value = options_pb2.Retry.DESCRIPTOR.values_by_number[retry]
+    options = value.GetOptions()
+    if not options.HasExtension(options_pb2.retry_policy):
+        raise KeyError(value.name)
+    return options.Extensions[options_pb2.retry_policy]
 
 
 def permission(method: MethodDescriptor) -> str:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TypeVar
 
 import grpc
 from google.protobuf import any_pb2
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from nexpo.errors.v1 import errors_pb2
 from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo.registry import PROTOCOL
 
-DOMAIN = "nexpo"
+INTERNAL_MESSAGE = "Something went wrong inside Nexpo."
 _PREFIX = "REASON_"
+
+DetailT = TypeVar("DetailT", bound=Message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +53,10 @@ def reason_name(reason: Reason.ValueType) -> str:
 
 def reason_value(name: str) -> Reason.ValueType:
     """The reverse of reason_name; INTERNAL for what is not in the catalogue."""
-    try:
-        return Reason.Value(_PREFIX + name)
-    except ValueError:
-        return Reason.REASON_INTERNAL
+    return _BY_NAME.get(name, Reason.REASON_INTERNAL)
+
+
+_BY_NAME = {reason_name(reason): reason for reason in Reason.values() if reason in CATALOGUE}
 
 
 class ContractError(TypeError):
@@ -110,7 +115,9 @@ class Fault(Exception):
     def to_status(self) -> status_pb2.Status:
         """google.rpc.Status with ErrorInfo and, where they apply, BadRequest and RetryInfo."""
         info = error_details_pb2.ErrorInfo(
-            reason=self.name, domain=DOMAIN, metadata={**self.metadata, "hint": self.entry.hint}
+            reason=self.name,
+            domain=PROTOCOL.error_domain,
+            metadata={**self.metadata, "hint": self.entry.hint},
         )
         details: list[Message] = [info]
         if self.fields:
@@ -134,22 +141,27 @@ class Fault(Exception):
 
     @classmethod
     def from_status(cls, status: status_pb2.Status) -> Fault:
-        """The reverse of to_status; a status without ErrorInfo becomes INTERNAL."""
-        fault = cls(Reason.REASON_INTERNAL, status.message)
-        for detail in status.details:
-            info = error_details_pb2.ErrorInfo()
-            bad = error_details_pb2.BadRequest()
-            retry = error_details_pb2.RetryInfo()
-            if detail.Unpack(info):
-                fault.reason = reason_value(info.reason)
-                fault.metadata = {k: v for k, v in sorted(info.metadata.items()) if k != "hint"}
-            elif detail.Unpack(bad):
-                fault.fields = [
-                    FieldViolation(v.field, v.description) for v in bad.field_violations
-                ]
-            elif detail.Unpack(retry):
-                fault.retry_after = retry.retry_delay.ToTimedelta()
-        return fault
+        """The reverse of to_status; `internal` when it holds no reason of the catalogue."""
+        infos = _details(status, error_details_pb2.ErrorInfo)
+        info = next((info for info in infos if info.domain == PROTOCOL.error_domain), None)
+        if info is None or info.reason not in _BY_NAME:
+            return internal()
+        bad = _details(status, error_details_pb2.BadRequest)
+        retries = _details(status, error_details_pb2.RetryInfo)
+        return cls(
+            _BY_NAME[info.reason],
+            status.message,
+            fields=[
+                FieldViolation(v.field, v.description) for b in bad for v in b.field_violations
+            ],
+            retry_after=retries[0].retry_delay.ToTimedelta() if retries else None,
+            metadata={k: v for k, v in sorted(info.metadata.items()) if k != "hint"},
+        )
+
+
+def internal() -> Fault:
+    """What everything becomes that is not of the catalogue: its own text stays inside."""
+    return Fault(Reason.REASON_INTERNAL, INTERNAL_MESSAGE)
 
 
 def grpc_code(code: int) -> grpc.StatusCode:
@@ -160,7 +172,18 @@ def grpc_code(code: int) -> grpc.StatusCode:
 _GRPC_CODES = {status.value[0]: status for status in grpc.StatusCode}
 
 
+def _details(status: status_pb2.Status, kind: type[DetailT]) -> list[DetailT]:
+    """The status's details of a kind; what claims to be one and is not is left out."""
+    found = []
+    for packed in status.details:
+        detail = kind()
+        with contextlib.suppress(DecodeError):
+            if packed.Unpack(detail):
+                found.append(detail)
+    return found
+
+
 def _packed(message: Message) -> any_pb2.Any:
     packed = any_pb2.Any()
-    packed.Pack(message)
+    packed.Pack(message, deterministic=True)
     return packed

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from datetime import timedelta
 
 import grpc
+from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 from temporalio import client as temporal_client
 from temporalio import exceptions as temporal
 from temporalio.service import RPCError, RPCStatusCode
 
 from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo.registry import PROTOCOL
 
-from .errors import Fault, reason_value
+from .errors import Fault, internal, reason_value
 
 STATUS_TRAILER = "grpc-status-details-bin"
 """gRPC metadata that carries the google.rpc.Status, by convention of all gRPC libraries."""
 
-RETRY_AFTER_CAP = timedelta(minutes=1)
-"""A service that asks to wait longer is asked again after this."""
-
 TEMPORAL_RETRY_AFTER = timedelta(seconds=1)
-INTERNAL_MESSAGE = "Something went wrong inside Nexpo."
-_NOT_REGISTERED = "NotFoundError"
-"""Type of the failure with which a Temporal worker answers for an activity it does not have."""
-_SYMBOLIC = re.compile(r"^[A-Z][A-Z0-9_]*$")
+_NOT_REGISTERED = ("NotFoundError", "ActivityNotRegisteredError")
+"""Types of the failure with which a Temporal worker answers for an activity it does not
+have: in Python and TypeScript, and in Go."""
 _WRAPPERS = (
     temporal_client.WorkflowFailureError,
     temporal_client.WorkflowUpdateFailedError,
@@ -44,15 +41,20 @@ def to_application_error(fault: Fault, *, persistent: bool = False) -> temporal.
         persistent: The call is retried without limit, so also after a fault that
             another call would not retry: an undo must not give up.
     """
-    delay = min(fault.retry_after, RETRY_AFTER_CAP) if fault.retry_after else None
     return temporal.ApplicationError(
         fault.message,
         fault.to_status(),
         fault.attempt,
         type=fault.name,
         non_retryable=not (persistent or fault.entry.retryable),
-        next_retry_delay=delay,
+        next_retry_delay=retry_delay(fault),
     )
+
+
+def retry_delay(fault: Fault) -> timedelta | None:
+    """The pause that the fault asks for, in place of the retry policy's; None: it asks for none."""
+    longest = PROTOCOL.longest_retry_delay.ToTimedelta()
+    return min(fault.retry_after, longest) if fault.retry_after else None
 
 
 def fault_from(error: BaseException) -> Fault:
@@ -83,7 +85,7 @@ def fault_from(error: BaseException) -> Fault:
         case grpc.RpcError():
             return _from_grpc(error)
         case _:
-            return Fault(Reason.REASON_INTERNAL, INTERNAL_MESSAGE)
+            return internal()
 
 
 def temporal_unavailable() -> Fault:
@@ -122,12 +124,10 @@ def _from_application_error(error: temporal.ApplicationError) -> Fault:
         if len(details) > 1 and isinstance(details[1], int):
             fault.attempt = details[1]
         return fault
-    if error.type == _NOT_REGISTERED:
+    if error.type in _NOT_REGISTERED:
         return worker_outdated()
     reason = reason_value(error.type or "")
-    if reason == Reason.REASON_INTERNAL or not _SYMBOLIC.match(error.type or ""):
-        return Fault(Reason.REASON_INTERNAL, INTERNAL_MESSAGE)
-    return Fault(reason)
+    return internal() if reason == Reason.REASON_INTERNAL else Fault(reason)
 
 
 def _from_temporal_timeout(error: temporal.TimeoutError) -> Fault:
@@ -160,15 +160,18 @@ def _from_temporal_rpc(error: RPCError) -> Fault:
             # The namespace is gone: a server that was set up anew, or wrongly.
             return temporal_unavailable()
         case _:
-            return Fault(Reason.REASON_INTERNAL, INTERNAL_MESSAGE)
+            return internal()
 
 
 def _from_grpc(error: grpc.RpcError) -> Fault:
     if not isinstance(error, (grpc.aio.AioRpcError, grpc.Call)):
-        return Fault(Reason.REASON_INTERNAL, INTERNAL_MESSAGE)
+        return internal()
     for key, value in error.trailing_metadata() or ():
         if key == STATUS_TRAILER and isinstance(value, bytes):
-            return Fault.from_status(status_pb2.Status.FromString(value))
+            try:
+                return Fault.from_status(status_pb2.Status.FromString(value))
+            except DecodeError:
+                return internal()
     match error.code():
         case grpc.StatusCode.UNAVAILABLE:
             return worker_unavailable("")
@@ -179,4 +182,4 @@ def _from_grpc(error: grpc.RpcError) -> Fault:
         case grpc.StatusCode.RESOURCE_EXHAUSTED:
             return Fault(Reason.REASON_MESSAGE_TOO_LARGE, "The message is too large.")
         case _:
-            return Fault(Reason.REASON_INTERNAL, INTERNAL_MESSAGE)
+            return internal()

@@ -1,41 +1,50 @@
-"""The figures of the named retry behaviours, the same on every engine."""
+"""The figures of the named retry behaviours, as the contract gives them to every engine."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Self
 
+from nexpo import registry
 from nexpo.contract import Retry
 
 
 @dataclass(frozen=True, slots=True)
-class RetryFigures:
-    """How a failed attempt is followed by another one.
+class RetryPolicy:
+    """How a failed attempt is followed by another one; the names are Temporal's.
 
     Attributes:
-        first_pause: Before the second attempt; doubles from attempt to attempt.
-        longest_pause: No pause is longer.
-        attempts: How many in all; 0 is without limit.
+        initial_interval: The pause before the second attempt.
+        backoff_coefficient: By how much each pause is longer than the one before.
+        maximum_interval: No pause is longer.
+        maximum_attempts: How many in all. 0 is without limit: every fault is retried.
     """
 
-    first_pause: timedelta
-    longest_pause: timedelta
-    attempts: int
+    initial_interval: timedelta
+    backoff_coefficient: float
+    maximum_interval: timedelta
+    maximum_attempts: int
+
+    @classmethod
+    def of(cls, retry: Retry.ValueType) -> Self:
+        """The contract's figures. Raises: KeyError: It gives the behaviour none."""
+        figures = registry.retry_policy(retry)
+        return cls(
+            figures.initial_interval.ToTimedelta(),
+            figures.backoff_coefficient,
+            figures.maximum_interval.ToTimedelta(),
+            figures.maximum_attempts,
+        )
 
     def pause(self, attempt: int) -> timedelta:
         """How long to wait after the attempt of that number, from 1."""
-        doublings = min(attempt - 1, 30)
-        return min(self.first_pause * float(2**doublings), self.longest_pause)
-
-    def scaled(self, factor: float) -> RetryFigures:
-        """The same with every pause multiplied."""
-        return RetryFigures(self.first_pause * factor, self.longest_pause * factor, self.attempts)
+        factor = self.backoff_coefficient ** min(attempt - 1, 30)
+        return min(self.initial_interval * factor, self.maximum_interval)
 
 
-FIGURES = {
-    Retry.STANDARD: RetryFigures(timedelta(milliseconds=200), timedelta(seconds=10), 8),
-    Retry.FOREVER: RetryFigures(timedelta(milliseconds=200), timedelta(seconds=30), 0),
-    # Its attempts outlast a month: whoever waits for it says how long.
-    Retry.PATIENT: RetryFigures(timedelta(milliseconds=200), timedelta(minutes=5), 10_000),
-    Retry.NONE: RetryFigures(timedelta(milliseconds=200), timedelta(seconds=10), 1),
+POLICIES: Mapping[Retry.ValueType, RetryPolicy] = {
+    retry: RetryPolicy.of(retry) for retry in Retry.values() if retry
 }
+"""Of every behaviour; a contract that leaves one without figures does not load."""

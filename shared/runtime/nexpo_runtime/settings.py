@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, cast
@@ -277,12 +277,16 @@ class Settings(BaseSettings):
             )
         return problems + self._exposed_problems()
 
+    def exposed(self) -> Iterator[tuple[str, str]]:
+        """The variables of parts outside that others could read along with, and why."""
+        return ((name.upper(), why) for name, why in transport.exposed(self))
+
     def _exposed_problems(self) -> list[str]:
         allowed = {name.lower() for name in self.allow_insecure}
         return [
-            f"{name.upper()}: {why}; or allow it with ALLOW_INSECURE={name.upper()}"
-            for name, why in transport.exposed(self)
-            if name not in allowed
+            f"{name}: {why}; or allow it with ALLOW_INSECURE={name}"
+            for name, why in self.exposed()
+            if name.lower() not in allowed
         ]
 
     def _tls_problems(self) -> list[str]:

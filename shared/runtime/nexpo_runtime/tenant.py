@@ -13,22 +13,21 @@ from __future__ import annotations
 import contextlib
 import hmac
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from urllib.parse import quote, unquote
 
 from temporalio.api.common.v1 import Payload
 
 from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo.registry import PROTOCOL
 
 from .errors import Fault
 from .names import tenant_of
 
-HEADER = "nexpo-tenant"
-"""Temporal header, and gRPC metadata with the percent-escaped tenant."""
-
-SIGNATURE = "nexpo-tenant-signature"
-"""gRPC metadata with the signature in hex."""
+HEADER = PROTOCOL.tenant_header
+SIGNATURE = PROTOCOL.signature_metadata
+_TENANT = re.compile(PROTOCOL.tenant_pattern)
 
 _acting: ContextVar[str | None] = ContextVar("nexpo_tenant", default=None)
 
@@ -67,13 +66,19 @@ class Signer:
         self._keys = tuple(keys)
 
     def signature(self, scope: str, tenant: str) -> str:
-        """Hex HMAC over scope (workflow id or gRPC method) and tenant."""
+        """Hex HMAC over scope (workflow id or gRPC method) and tenant.
+
+        Raises:
+            ValueError: No tenant is written so.
+        """
+        if not _TENANT.fullmatch(tenant):
+            raise ValueError(f"no tenant is written so: '{tenant}'")
         return _mac(self._keys[0], scope, tenant)
 
     def valid(self, scope: str, tenant: str, signature: str) -> bool:
         """Whether one of the keys made the signature; in constant time."""
         given = signature.encode()
-        return bool(tenant) and any(
+        return _TENANT.fullmatch(tenant) is not None and any(
             hmac.compare_digest(_mac(key, scope, tenant).encode(), given) for key in self._keys
         )
 
@@ -98,11 +103,11 @@ class Signer:
 
     def metadata(self, method: str, tenant: str) -> list[tuple[str, str]]:
         """gRPC metadata for a call of the method (`/package.Service/Method`)."""
-        return [(HEADER, quote(tenant, safe="")), (SIGNATURE, self.signature(method, tenant))]
+        return [(HEADER, tenant), (SIGNATURE, self.signature(method, tenant))]
 
     def verified_metadata(self, metadata: Mapping[str, str], method: str) -> str:
         """The tenant of a gRPC call. Raises: Fault: UNAUTHENTICATED."""
-        tenant = unquote(metadata.get(HEADER, ""))
+        tenant = metadata.get(HEADER, "")
         if not self.valid(method, tenant, metadata.get(SIGNATURE, "")):
             raise refused()
         return tenant
@@ -114,9 +119,9 @@ def refused() -> Fault:
 
 
 def _mac(key: bytes, scope: str, tenant: str) -> str:
-    # The length keeps ("a", "bc") and ("ab", "c") apart.
-    message = f"{len(scope)}:{scope}{tenant}".encode()
-    return hmac.digest(key, message, "sha256").hex()
+    # The label keeps it apart from what else the key signs. No tenant has a line break, so
+    # scope and tenant can be told apart, too.
+    return hmac.digest(key, f"tenant\n{scope}\n{tenant}".encode(), "sha256").hex()
 
 
 def _parsed(headers: Mapping[str, Payload]) -> tuple[str, str]:
@@ -125,6 +130,8 @@ def _parsed(headers: Mapping[str, Payload]) -> tuple[str, str]:
         return "", ""
     try:
         content = json.loads(payload.data)
-        return str(content["tenant"]), str(content["signature"])
+        tenant, signature = content["tenant"], content["signature"]
     except (ValueError, KeyError, TypeError):
         return "", ""
+    texts = isinstance(tenant, str) and isinstance(signature, str)
+    return (tenant, signature) if texts else ("", "")

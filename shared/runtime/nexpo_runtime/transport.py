@@ -49,7 +49,7 @@ def exposed(settings: Settings) -> Iterator[tuple[str, str]]:
         rules = [mark for mark in info.metadata if isinstance(mark, Outside)]
         for value in _texts(getattr(settings, name, None)):
             for rule in rules:
-                if why := _judged(rule, settings, value):
+                if why := judged(rule, settings, value):
                     yield name, why
 
 
@@ -97,7 +97,8 @@ def stays_here(host: str) -> bool:
         return host == "localhost" or host.startswith("/")
 
 
-def _judged(rule: Outside, settings: Settings, value: str) -> str:
+def judged(rule: Outside, settings: Settings, value: str) -> str:
+    """Why others could read along on the way to a part, and what to set; or nothing."""
     try:
         hosts = rule.hosts(value)
         return "" if hosts and all(map(stays_here, hosts)) else rule.exposed(settings, value)

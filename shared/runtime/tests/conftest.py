@@ -76,4 +76,4 @@ async def begin(
 
 
 def sample_id(request_id: str) -> str:
-    return f"acme%2F%C3%BC/sample.v1.Sample/{request_id}-{uuid.uuid4().hex[:8]}"
+    return f"acme/sample.v1.Sample/{request_id}-{uuid.uuid4().hex[:8]}"

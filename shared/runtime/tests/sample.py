@@ -18,7 +18,7 @@ from nexpo_runtime.workflow import flow
 from nexpo_runtime.workflow.operation import Operation, operation
 
 QUEUE = "sample"
-TENANT = "acme/ü"
+TENANT = "acme"
 PROBE = "nexpo.health.v1.Probe"
 _METHODS = ("greet", "refuse", "hold", "read")
 
@@ -108,7 +108,7 @@ class Sample(Operation[CheckHealthRequest, ProbeResponse]):
             response=ProbeResponse,
             start_to_close=timedelta(seconds=20),
             heartbeat=timedelta(seconds=5),
-            retry=Retry.STANDARD,
+            retry=Retry.RETRY_STANDARD,
         )
         return await flow.call(call(ProbeRequest()))
 

@@ -17,12 +17,12 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.health.v1.health_pb2 import ProbeRequest
+from nexpo.registry import PROTOCOL
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.failures import fault_from
 from nexpo_runtime.service.health import Health
 from nexpo_runtime.tenant import HEADER, Signer
 from nexpo_runtime.worker.activity_interceptor import ActivityInterceptor
-from nexpo_runtime.worker.serving import ATTEMPT
 
 from .sample import SampleService
 from .test_serving import HOLD, READ, clients, good_metadata, plain, serving
@@ -62,10 +62,10 @@ async def test_a_call_without_a_deadline_gets_one(monkeypatch: pytest.MonkeyPatc
 
 
 async def test_an_attempt_that_is_no_number_is_refused() -> None:
-    settings = plain()
+    settings, name = plain(), PROTOCOL.attempt_metadata
     async with serving(settings, SampleService()) as server:
-        fault = await answer_to(server.port, READ, good_metadata(settings) | {ATTEMPT: "-1"})
-    assert (fault.name, fault.message) == ("INVALID_ARGUMENT", f"{ATTEMPT} must be a number.")
+        fault = await answer_to(server.port, READ, good_metadata(settings) | {name: "-1"})
+    assert (fault.name, fault.message) == ("INVALID_ARGUMENT", f"{name} must be a number.")
 
 
 class Refusing(ActivityInboundInterceptor):

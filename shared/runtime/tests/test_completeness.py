@@ -133,6 +133,14 @@ STARTS = {
         "class Homes(CloudActivitiesBase): pass\n",
         "shop.activities.Homes has no 'async def create_home(self, request)', which is",
     ),
+    "a constructor that asks for what nobody offers": (
+        "nexpo-ai",
+        "from nexpo.ai.v1.ai_service import AiActivitiesBase\n"
+        "class Texts(AiActivitiesBase):\n"
+        "    def __init__(self, pen: str) -> None: pass\n"
+        "    async def write_welcome(self, request): pass\n",
+        "shop.activities.Texts: the argument 'pen: str' is offered by nobody: let main offer",
+    ),
     "a module that is not there": (
         "nexpo-cloud",
         "CONTRACT = None\nimport nexpo_shop\n",

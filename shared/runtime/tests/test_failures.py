@@ -14,7 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_runtime.errors import CATALOGUE, Fault, FieldViolation
-from nexpo_runtime.failures import RETRY_AFTER_CAP, fault_from, to_application_error
+from nexpo_runtime.failures import fault_from, to_application_error
 from nexpo_runtime.temporal.codec import EncryptionCodec
 from nexpo_runtime.temporal.converter import PayloadConverter
 
@@ -81,7 +81,7 @@ def test_every_reason_is_retried_as_the_catalogue_says(number: int) -> None:
 
 def test_a_long_retry_after_is_capped() -> None:
     fault = Fault(Reason.REASON_RATE_LIMITED, retry_after=timedelta(hours=1))
-    assert to_application_error(fault).next_retry_delay == RETRY_AFTER_CAP
+    assert to_application_error(fault).next_retry_delay == timedelta(minutes=1)
 
 
 @pytest.mark.parametrize(

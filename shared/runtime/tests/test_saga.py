@@ -31,7 +31,7 @@ act = Activity(
     response=ProbeResponse,
     start_to_close=timedelta(minutes=5),
     heartbeat=None,
-    retry=Retry.STANDARD,
+    retry=Retry.RETRY_STANDARD,
 )
 
 TripContract: WorkflowContract[object] = WorkflowContract(

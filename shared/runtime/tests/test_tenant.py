@@ -25,7 +25,7 @@ from nexpo_runtime.worker.process import Started
 from .conftest import begin, sample_id
 from .sample import QUEUE, TENANT, SampleContract, SampleService
 
-WORKFLOW = "acme%2F%C3%BC/sample.v1.Sample/1"
+WORKFLOW = "acme/sample.v1.Sample/1"
 
 
 class Forger(sdk.Interceptor):

@@ -10,8 +10,6 @@ from itertools import chain
 from nexpo_tools.protoc_gen_nexpo.model import Contract, Field, Message, Problem
 
 _ATTRIBUTE = re.compile(r"[A-Z][A-Za-z0-9]*")
-# Set by the runtime itself.
-_RESERVED = {"NexpoState", "NexpoTenant"}
 # What never passes the gateway as it came.
 _REPLACED = ("HASH", "DIGEST")
 _ATTRIBUTE_SCALARS = {"string", "bool", "int32", "int64", "uint32", "uint64", "double", "enum"}
@@ -24,11 +22,13 @@ def check_fields(contract: Contract) -> Iterator[Problem]:
     for message in contract.messages.values():
         if message.file not in files:
             continue
-        for field, advice in _fields(message, message.full_name in starts):
+        for field, advice in _fields(message, message.full_name in starts, contract.reserved):
             yield Problem(field.place, f"{message.local_name}.{field.name}", advice)
 
 
-def _fields(message: Message, starts: bool) -> Iterator[tuple[Field, str]]:
+def _fields(
+    message: Message, starts: bool, reserved: frozenset[str]
+) -> Iterator[tuple[Field, str]]:
     seen: dict[str, str] = {}
     for field in message.fields.values():
         for advice in chain(_field(field), _protection(field, message)):
@@ -36,6 +36,8 @@ def _fields(message: Message, starts: bool) -> Iterator[tuple[Field, str]]:
         attribute = field.search_attribute
         if not attribute:
             continue
+        if attribute in reserved:
+            yield field, f"search attribute {attribute} is the runtime's own; rename it"
         if not starts:
             # The gateway reads them from the request itself when it starts the operation.
             advice = (
@@ -86,8 +88,6 @@ def _field(field: Field) -> Iterator[str]:
         return
     if field.sensitive:
         yield "is sensitive and a search attribute, which is clear text; remove one of them"
-    if field.search_attribute in _RESERVED:
-        yield f"search attribute {field.search_attribute} is the runtime's own; rename it"
     if not _ATTRIBUTE.fullmatch(field.search_attribute):
         yield f'search attribute "{field.search_attribute}" must look like NexpoPlan; rename it'
     if field.scalar not in _ATTRIBUTE_SCALARS or field.shape != "one":

@@ -49,7 +49,7 @@ def _add_activities(module: Module, service: Service) -> None:
         ]
         if rule.heartbeat:
             arguments.append(f"heartbeat={duration(rule.heartbeat)}")
-        arguments.append(f"retry=Retry.{rule.retry}")
+        arguments.append(f"retry=Retry.RETRY_{rule.retry}")
         module.add("")
         module.add(*call(f"{method.snake}: Final = Activity", arguments), indent=1)
         module.add_doc(method.comment)

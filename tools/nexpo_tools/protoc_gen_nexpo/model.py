@@ -254,6 +254,7 @@ class Contract:
         enums: Every known enum by its full name.
         queues: Every declared task queue, in the order of the files.
         limits: What every request may hold, by the names of ContentLimits.
+        reserved: The search attributes that the runtime itself sets.
     """
 
     files: tuple[File, ...]
@@ -261,6 +262,7 @@ class Contract:
     enums: dict[str, Enum]
     queues: tuple[Queue, ...]
     limits: dict[str, int]
+    reserved: frozenset[str]
 
     def services(self) -> Iterator[Service]:
         """Every service of the files to generate."""

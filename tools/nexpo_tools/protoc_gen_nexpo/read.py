@@ -54,12 +54,18 @@ def read_contract(request: plugin_pb2.CodeGeneratorRequest) -> Contract:
     files = [reader.read_file() for reader in readers if reader.proto.name in wanted]
     queues = tuple(queue for reader in readers for queue in reader.read_queues())
     ordered = tuple(sorted(files, key=lambda f: f.name))
-    return Contract(ordered, messages, enums, queues, _limits(request, options))
+    limits = _file_option(request, options, "content_limits")
+    names = _file_option(request, options, "worker_protocol")
+    reserved = frozenset(names.get(name, "") for name in ("state_attribute", "tenant_attribute"))
+    return Contract(ordered, messages, enums, queues, limits, reserved)
 
 
-def _limits(request: plugin_pb2.CodeGeneratorRequest, options: _Options) -> dict[str, int]:
+def _file_option(
+    request: plugin_pb2.CodeGeneratorRequest, options: _Options, name: str
+) -> dict[str, Any]:
+    """The fields of an option that one file has."""
     for proto in request.proto_file:
-        found = options.get(proto.options, f"{_OPTIONS}.content_limits")
+        found = options.get(proto.options, f"{_OPTIONS}.{name}")
         if found is not None:
             return {field.name: value for field, value in found.ListFields()}
     return {}

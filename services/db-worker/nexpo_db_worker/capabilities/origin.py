@@ -35,6 +35,11 @@ class Origin:
     id: str
     title: str
 
+    @property
+    def name(self) -> str:
+        """Its name in the contract."""
+        return f"databases/{self.id}"
+
     def fault(
         self,
         reason: Reason.ValueType,
@@ -56,7 +61,7 @@ class Origin:
         if cause is not None:
             self._report(reason, cause, mend)
         text = (sentence or _SENTENCES[reason]).format(self.title)
-        return Fault(reason, text, metadata={"database": self.id})
+        return Fault(reason, text, metadata={"database": self.name})
 
     def _report(self, reason: Reason.ValueType, cause: BaseException, mend: str) -> None:
         codes = (getattr(cause, name, None) for name in ("sqlstate", "code", "number"))

@@ -13,6 +13,7 @@ from nexpo_db_worker.capabilities.origin import Origin
 from nexpo_db_worker.capabilities.records import Records
 from nexpo_db_worker.capabilities.table import Table
 from nexpo_db_worker.engines.migrations import Migration
+from nexpo_runtime.transport import Outside
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class Option:
         name: Its name in DatabaseEntry.options.
         variable: The environment variable that has it, for the database whose id is the kind.
         required: Whether there is no database without it.
+        secret: Whether it may not be written into a file of settings as it is.
+        outside: Where it leads, and who could read along.
         schemes: Those of its URL; empty for what is none.
         problem: What is wrong with a URL of the right form, so that no connection could be
             made; or nothing. The drivers would say so at the first connection, and each in
@@ -50,6 +53,8 @@ class Option:
     name: str
     variable: str
     required: bool = True
+    secret: bool = True
+    outside: Outside | None = None
     schemes: tuple[str, ...] = ()
     problem: Callable[[str], str] = lambda _: ""
 
@@ -72,11 +77,13 @@ class Opened:
 
     Attributes:
         ping: Answers when the database does.
+        version: Its own version, as it tells it; "" where it tells none.
         fences: See Capability.FENCES; None where the engine lacks it, as everywhere here.
         records: See Capability.RECORDS.
     """
 
     ping: Callable[[], Awaitable[None]]
+    version: Callable[[], Awaitable[str]]
     fences: Callable[[Table], Fences] | None = None
     records: Callable[[Table], Records] | None = None
 

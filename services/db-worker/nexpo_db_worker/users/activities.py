@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import unicodedata
 
-from nexpo.data.v1.data_pb2 import (
+from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo.users.v1.user_records_pb2 import (
     CreateUserRequest,
     CreateUserResponse,
-    DescribeStoresRequest,
-    DescribeStoresResponse,
+    DescribeDatabasesRequest,
+    DescribeDatabasesResponse,
     EraseUserRequest,
     EraseUserResponse,
     ForgetEmailRequest,
@@ -29,28 +30,31 @@ from nexpo.data.v1.data_pb2 import (
     UnlockUserResponse,
     UserRecord,
 )
-from nexpo.data.v1.data_service import UserStoreActivitiesBase
-from nexpo.errors.v1.errors_pb2 import Reason
-from nexpo.users.v1.users_pb2 import Store, User
-from nexpo_db_worker.users.stores import id_of, store_of, stores_of
+from nexpo.users.v1.user_records_service import UserRecordActivitiesBase
+from nexpo.users.v1.users_pb2 import User
+from nexpo_db_worker.databases.opened import Databases
 from nexpo_db_worker.users.users import UserDatabases, Users
 from nexpo_runtime.errors import Fault, FieldViolation
 from nexpo_runtime.worker import activity
 
 
-class UserStoreActivities(UserStoreActivitiesBase):
-    """Effects on users, each fenced by its key in the store where it lands.
+class UserRecordActivities(UserRecordActivitiesBase):
+    """Effects on users, each fenced by its key in the database where it lands.
 
     Args:
-        users: Those of every database that is switched on.
+        databases: Those that are switched on.
     """
 
-    def __init__(self, users: UserDatabases) -> None:
-        self._users = users
+    def __init__(self, databases: Databases) -> None:
+        self._users = UserDatabases.over(databases)
 
-    async def describe_stores(self, request: DescribeStoresRequest) -> DescribeStoresResponse:
-        """The stores that are switched on, and which of them is the authority."""
-        return DescribeStoresResponse(enabled=self._enabled(), authority=self._authority())
+    async def describe_databases(
+        self, request: DescribeDatabasesRequest
+    ) -> DescribeDatabasesResponse:
+        """The databases that are switched on, and which of them is the authority."""
+        return DescribeDatabasesResponse(
+            enabled=list(self._users.all), authority=self._users.authority.database
+        )
 
     async def reserve_email(self, request: ReserveEmailRequest) -> ReserveEmailResponse:
         """Reserves an address for the key. Raises: Fault: EMAIL_TAKEN, FENCED."""
@@ -68,7 +72,7 @@ class UserStoreActivities(UserStoreActivitiesBase):
 
     async def create_user(self, request: CreateUserRequest) -> CreateUserResponse:
         """Creates a record. Raises: Fault: EMAIL_TAKEN, FENCED, STORE_DISABLED."""
-        users = self._of(request.store)
+        users = self._users.get(request.database)
         _check_user(request.record.user, "record.user")
         record = UserRecord()
         record.CopyFrom(request.record)
@@ -79,7 +83,7 @@ class UserStoreActivities(UserStoreActivitiesBase):
 
     async def remove_user(self, request: RemoveUserRequest) -> RemoveUserResponse:
         """Undoes create_user. Raises: Fault: STORE_DISABLED."""
-        await self._of(request.store).remove(_tenant(), _key(request.key))
+        await self._users.get(request.database).remove(_tenant(), _key(request.key))
         return RemoveUserResponse()
 
     async def lock_user(self, request: LockUserRequest) -> LockUserResponse:
@@ -87,7 +91,7 @@ class UserStoreActivities(UserStoreActivitiesBase):
 
         Raises:
             Fault: USER_BUSY, USER_NOT_FOUND, USER_NOT_ACTIVE, ETAG_MISMATCH, FENCED;
-                STORE_DISABLED when the user lives in a store that is switched off: it
+                STORE_DISABLED when the user lives in a database that is switched off: it
                 would miss the change. The lock may be held then: the caller undoes it.
         """
         if not request.user_id:
@@ -99,15 +103,19 @@ class UserStoreActivities(UserStoreActivitiesBase):
         if user is None:
             if not request.for_repair:
                 raise authority.fault(Reason.REASON_USER_NOT_FOUND)
-            return LockUserResponse(enabled=self._enabled(), authority=self._authority())
+            return LockUserResponse(
+                enabled=list(self._users.all), authority=self._users.authority.database
+            )
         if request.etag and request.etag != user.etag:
             raise Fault(Reason.REASON_ETAG_MISMATCH, "The user has changed since it was read.")
         if user.state != User.ACTIVE:
             raise Fault(Reason.REASON_USER_NOT_ACTIVE, "The user is not active.")
         if not request.for_repair:
-            for store in user.stores:
-                self._of(store)
-        return LockUserResponse(user=user, enabled=self._enabled(), authority=self._authority())
+            for database in user.databases:
+                self._users.get(database)
+        return LockUserResponse(
+            user=user, enabled=list(self._users.all), authority=self._users.authority.database
+        )
 
     async def unlock_user(self, request: UnlockUserRequest) -> UnlockUserResponse:
         """Undoes lock_user."""
@@ -115,8 +123,8 @@ class UserStoreActivities(UserStoreActivitiesBase):
         return UnlockUserResponse()
 
     async def read_user(self, request: ReadUserRequest) -> ReadUserResponse:
-        """A record as one store has it. Raises: Fault: STORE_DISABLED."""
-        found = await _found(self._of(request.store), request.user_id)
+        """A record as one database has it. Raises: Fault: STORE_DISABLED."""
+        found = await _found(self._users.get(request.database), request.user_id)
         return ReadUserResponse(user=found)
 
     async def replace_user(self, request: ReplaceUserRequest) -> ReplaceUserResponse:
@@ -124,9 +132,9 @@ class UserStoreActivities(UserStoreActivitiesBase):
 
         Raises:
             Fault: STORE_DISABLED; when the record is not the expected one, in the authority
-                ETAG_MISMATCH or USER_NOT_FOUND, in another store COPY_DIFFERS.
+                ETAG_MISMATCH or USER_NOT_FOUND, in another COPY_DIFFERS.
         """
-        users = self._of(request.store)
+        users = self._users.get(request.database)
         _check_user(request.user, "user")
         try:
             await users.replace(_tenant(), request.user, list(request.expected_etags))
@@ -144,7 +152,7 @@ class UserStoreActivities(UserStoreActivitiesBase):
         """Deletes a record, if there is one. Raises: Fault: STORE_DISABLED."""
         if not request.user_id:
             raise _invalid("user_id", "must not be empty")
-        await self._of(request.store).erase(_tenant(), request.user_id)
+        await self._users.get(request.database).erase(_tenant(), request.user_id)
         return EraseUserResponse()
 
     async def forget_email(self, request: ForgetEmailRequest) -> ForgetEmailResponse:
@@ -163,15 +171,6 @@ class UserStoreActivities(UserStoreActivitiesBase):
         await claims.forget(tenant, _email_resource(request.email))
         await claims.release(tenant, key)
         return ForgetEmailResponse()
-
-    def _of(self, store: Store.ValueType) -> Users:
-        return self._users.get(id_of(store))
-
-    def _enabled(self) -> list[Store.ValueType]:
-        return stores_of(self._users.all)
-
-    def _authority(self) -> Store.ValueType:
-        return store_of(self._users.authority.id)
 
 
 async def _found(users: Users, user_id: str) -> User | None:
@@ -203,8 +202,8 @@ def _check_user(user: User, path: str) -> None:
     for name in ("user_id", "etag"):
         if not getattr(user, name):
             raise _invalid(f"{path}.{name}", "must not be empty")
-    if not user.stores:
-        raise _invalid(f"{path}.stores", "must name the stores that the user lives in")
+    if not user.databases:
+        raise _invalid(f"{path}.databases", "must name the databases that the user lives in")
     _check_email(user.email, f"{path}.email")
 
 

@@ -7,11 +7,10 @@ from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from nexpo.data.v1.data_pb2 import UserRecord
-from nexpo.users.v1.users_pb2 import GetUserResponse, Profile, StoreCopy, User
+from nexpo.users.v1.user_records_pb2 import UserRecord
+from nexpo.users.v1.users_pb2 import GetUserResponse, Profile, RecordCopy, User
 from nexpo_db_worker.capabilities.rows import Values
 from nexpo_db_worker.structs import Json, plain_struct, struct_of
-from nexpo_db_worker.users.stores import joined, split
 
 # A page of the largest is cut at this, too: gRPC's clients take 4 MiB in one message.
 _LARGEST_BYTES = 1024 * 1024
@@ -28,7 +27,7 @@ def values_of(user: User) -> dict[str, object]:
         "etag": user.etag,
         "create_time": user.create_time.ToDatetime(tzinfo=UTC),
         "update_time": user.update_time.ToDatetime(tzinfo=UTC),
-        "stores": joined(user.stores),
+        "databases": ",".join(user.databases),
     }
 
 
@@ -48,7 +47,7 @@ def record_of(values: Values) -> UserRecord:
         etag=values["etag"],
         create_time=_timestamp(values["create_time"]),
         update_time=_timestamp(values["update_time"]),
-        stores=split(values["stores"]),
+        databases=filter(None, values["databases"].split(",")),
     )
     _require_carriable(user)
     return UserRecord(user=user, password_hash=values["password_hash"])
@@ -60,7 +59,7 @@ def _require_carriable(user: User) -> None:
         raise ValueError("too large for one message")
     if user.profile.HasField("attributes"):
         # The answer that puts the most around a user.
-        answer = GetUserResponse(copies=[StoreCopy(user=user)])
+        answer = GetUserResponse(copies=[RecordCopy(user=user)])
         GetUserResponse.FromString(answer.SerializeToString())
 
 

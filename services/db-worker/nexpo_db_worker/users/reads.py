@@ -11,13 +11,13 @@ from nexpo.users.v1.users_pb2 import (
     GetUserResponse,
     ListUsersRequest,
     ListUsersResponse,
-    StoreCopy,
+    RecordCopy,
     UserView,
 )
 from nexpo.users.v1.users_service import UserServiceReads
 from nexpo_db_worker.capabilities.rows import Place
+from nexpo_db_worker.databases.opened import Databases
 from nexpo_db_worker.users.page_token import PageTokens
-from nexpo_db_worker.users.stores import id_of, store_of, stores_of
 from nexpo_db_worker.users.users import StoredUser, UserDatabases, Users
 from nexpo_runtime.edge.page_size import PageSize
 from nexpo_runtime.errors import Fault, reason_name, reason_value
@@ -27,7 +27,7 @@ from nexpo_runtime.worker import activity
 _PAGES = PageSize(largest=500)
 # Clients of gRPC take 4 MiB unless they ask for more.
 _LARGEST_ANSWER = 3 * 1024 * 1024
-# Less than the call may take, so that one slow store does not cost the others' answers.
+# Less than the call may take, so that one slow database does not cost the others' answers.
 _STORE_S = 4.0
 
 
@@ -35,29 +35,29 @@ class UserReads(UserServiceReads):
     """Reads of users.
 
     Args:
-        users: Those of every database that is switched on.
+        databases: Those that are switched on.
         signer: Signs page tokens.
     """
 
-    def __init__(self, users: UserDatabases, signer: Signer) -> None:
-        self._users = users
+    def __init__(self, databases: Databases, signer: Signer) -> None:
+        self._users = UserDatabases.over(databases)
         self._tokens = PageTokens(signer)
 
     async def get_user(self, request: GetUserRequest) -> GetUserResponse:
-        """One user as the authority has it; with every store's copy when asked.
+        """One user as the authority has it; with every database's copy when asked.
 
         Raises:
-            Fault: USER_NOT_FOUND when no store that answers has the user; the
-                authority's fault when it does not answer and no other store has it.
+            Fault: USER_NOT_FOUND when no database that answers has the user; the
+                authority's fault when it does not answer and no other has it.
         """
         tenant = activity.current().tenant
-        if request.view != UserView.USER_VIEW_STORES:
+        if request.view != UserView.USER_VIEW_COPIES:
             found = await self._users.authority.get(tenant, request.user_id)
             return GetUserResponse(user=found.record.user)
         authority = self._users.authority
-        shown = [self._users.get(id_of(store)) for store in stores_of(self._users.all)]
+        shown = self._users.all.values()
         copies = await asyncio.gather(*(_copy(users, tenant, request.user_id) for users in shown))
-        own = next(copy for copy in copies if copy.store == store_of(authority.id))
+        own = next(copy for copy in copies if copy.database == authority.database)
         if not any(copy.HasField("user") for copy in copies):
             raise authority.fault(reason_value(own.reason))
         return GetUserResponse(user=own.user if own.HasField("user") else None, copies=copies)
@@ -104,13 +104,14 @@ def _fitting(found: Sequence[StoredUser]) -> Sequence[StoredUser]:
     return found
 
 
-async def _copy(users: Users, tenant: str, user_id: str) -> StoreCopy:
-    store = store_of(users.id)
+async def _copy(users: Users, tenant: str, user_id: str) -> RecordCopy:
     try:
         async with asyncio.timeout(_STORE_S):
             found = await users.get(tenant, user_id)
     except Fault as fault:
-        return StoreCopy(store=store, reason=fault.name)
+        return RecordCopy(database=users.database, reason=fault.name)
     except TimeoutError:
-        return StoreCopy(store=store, reason=reason_name(Reason.REASON_STORE_UNAVAILABLE))
-    return StoreCopy(store=store, id=found.id, user=found.record.user)
+        return RecordCopy(
+            database=users.database, reason=reason_name(Reason.REASON_STORE_UNAVAILABLE)
+        )
+    return RecordCopy(database=users.database, id=found.id, user=found.record.user)

@@ -16,7 +16,7 @@ USERS = Table(
         Column("etag"),
         Column("create_time", Type.TIME),
         Column("update_time", Type.TIME),
-        Column("stores"),
+        Column("databases"),
         Column("password_hash"),
     ),
     id="user_id",

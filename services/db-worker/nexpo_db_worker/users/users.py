@@ -6,15 +6,16 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-from nexpo.data.v1.data_pb2 import UserRecord
 from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo.users.v1.user_records_pb2 import UserRecord
 from nexpo.users.v1.users_pb2 import User
 from nexpo_db_worker.capabilities.fences import Fences, Taken
 from nexpo_db_worker.capabilities.origin import Origin
 from nexpo_db_worker.capabilities.records import Records
 from nexpo_db_worker.capabilities.rows import Place, Row, readable
 from nexpo_db_worker.claims import Claims
-from nexpo_db_worker.databases import Database
+from nexpo_db_worker.databases.names import id_of
+from nexpo_db_worker.databases.opened import Database, Databases
 from nexpo_db_worker.users.fields import record_of, values_of
 from nexpo_db_worker.users.table import CLAIMS, USERS
 from nexpo_runtime.errors import Fault, reason_name
@@ -72,9 +73,9 @@ class Users:
         return cls(database.origin, database.fences(USERS), database.records(USERS), claims)
 
     @property
-    def id(self) -> str:
-        """The database's."""
-        return self._origin.id
+    def database(self) -> str:
+        """The database's name: databases/{id}."""
+        return self._origin.name
 
     async def create(self, tenant: str, key: str, record: UserRecord) -> StoredUser:
         """Writes a record, or returns the one that the key wrote before.
@@ -151,7 +152,7 @@ class UserDatabases:
     """Users in every database that is switched on.
 
     Attributes:
-        all: By the database's id.
+        all: By the database's name, sorted.
         authority: The ones that decide: reservations, locks, lists.
     """
 
@@ -159,17 +160,18 @@ class UserDatabases:
     authority: Users
 
     @classmethod
-    def over(cls, databases: Mapping[str, Database], authority: str) -> Self:
-        """Those of databases, by id. Raises: Fault: CAPABILITY_MISSING."""
-        users = {name: Users.over(database) for name, database in databases.items()}
-        return cls(users, users[authority])
+    def over(cls, databases: Databases) -> Self:
+        """Those of the databases. Raises: Fault: CAPABILITY_MISSING."""
+        users = [Users.over(database) for _, database in sorted(databases.all.items())]
+        named = {one.database: one for one in users}
+        return cls(named, named[databases.all[databases.authority].origin.name])
 
     def get(self, database: str) -> Users:
-        """Those of a database, by its id. Raises: Fault: STORE_DISABLED."""
+        """Those of a database, by its name. Raises: Fault: STORE_DISABLED; INVALID_ARGUMENT."""
         if database not in self.all:
             raise Fault(
                 Reason.REASON_STORE_DISABLED,
-                f"The database {database} is switched off.",
+                f"The database {id_of(database)} is not switched on.",
                 metadata={"database": database},
             )
         return self.all[database]

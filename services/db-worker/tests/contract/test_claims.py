@@ -11,7 +11,7 @@ from calls import new_key, outcomes, reason_of
 from samples import SAMPLE_CLAIMS
 
 from nexpo_db_worker.claims import Claims
-from nexpo_db_worker.databases import Database
+from nexpo_db_worker.databases.opened import Database
 
 
 async def test_a_claim_is_exclusive_and_may_be_repeated(claims: Claims, tenant: str) -> None:

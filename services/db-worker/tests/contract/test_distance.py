@@ -35,7 +35,7 @@ async def test_a_database_that_is_away_says_so_in_time_and_recovers(
     for outcome in await asyncio.gather(*calls, return_exceptions=True):
         assert isinstance(outcome, Fault), outcome
         assert outcome.reason == Reason.REASON_STORE_UNAVAILABLE
-        assert outcome.metadata == {"database": database.id}
+        assert outcome.metadata == {"database": database.origin.name}
         assert str(proxy.port) not in str(outcome), "the driver's text leaks"
     assert time.monotonic() - began < PATIENCE_S
     await proxy.mend()

@@ -74,7 +74,7 @@ async def test_a_name_that_another_key_wrote_is_taken(
     sample, other = new_sample(), new_sample()
     created = await fences.create(tenant, new_key(), sample)
     other["name"] = sample["name"]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert await reason_of(fences.create(tenant, new_key(), other)) == "TAKEN name"
     assert await live(records, tenant) == [created]
 

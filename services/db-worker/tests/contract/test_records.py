@@ -16,7 +16,7 @@ from nexpo_db_worker.capabilities.fences import Fences
 from nexpo_db_worker.capabilities.records import Records
 from nexpo_db_worker.capabilities.rows import Place, Values
 from nexpo_db_worker.claims import Claims
-from nexpo_db_worker.databases import Database
+from nexpo_db_worker.databases.opened import Database
 
 
 async def values_of(records: Records, tenant: str, name: str) -> Values | None:

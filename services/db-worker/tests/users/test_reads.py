@@ -15,12 +15,11 @@ from samples import BORN
 from tcp_proxy import TcpProxy
 from user_records import new_record
 
-from nexpo.data.v1.data_pb2 import UserRecord
-from nexpo.users.v1.users_pb2 import GetUserRequest, ListUsersRequest, Store, UserView
-from nexpo_db_worker.databases import open_databases
+from nexpo.users.v1.user_records_pb2 import UserRecord
+from nexpo.users.v1.users_pb2 import GetUserRequest, ListUsersRequest, UserView
+from nexpo_db_worker.databases.opened import Databases, open_databases
 from nexpo_db_worker.settings import DbSettings
 from nexpo_db_worker.users.reads import UserReads
-from nexpo_db_worker.users.stores import id_of
 from nexpo_db_worker.users.users import UserDatabases
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.tenant import Signer
@@ -37,43 +36,46 @@ async def proxy(mongodb_url: str) -> AsyncIterator[TcpProxy]:
 
 
 @pytest.fixture
-async def users(
+async def databases(
     postgres_url: str, mongodb_url: str, proxy: TcpProxy
-) -> AsyncIterator[UserDatabases]:
+) -> AsyncIterator[Databases]:
     settings = DbSettings.load(
         database_url=postgres_url,
         enable_mongodb=True,
         mongodb_url=proxy.through(mongodb_url),
     )
     async with AsyncExitStack() as stack:
-        yield UserDatabases.over(await open_databases(settings.entries(), stack), "postgres")
+        yield await open_databases(settings.configured, "postgres", stack)
 
 
 @pytest.fixture
-def reads(users: UserDatabases, tenant: str) -> Iterator[UserReads]:
+def users(databases: Databases) -> UserDatabases:
+    return UserDatabases.over(databases)
+
+
+@pytest.fixture
+def reads(databases: Databases, tenant: str) -> Iterator[UserReads]:
     with activity.within(ActivityContext(tenant, "", 1)):
-        yield UserReads(users, SIGNER)
+        yield UserReads(databases, SIGNER)
 
 
-async def created(
-    users: UserDatabases, tenant: str, *stores: Store.ValueType
-) -> tuple[UserRecord, list[str]]:
+async def created(users: UserDatabases, tenant: str, *stores: str) -> tuple[UserRecord, list[str]]:
     record = new_record()
-    ids = [(await users.get(id_of(store)).create(tenant, new_key(), record)).id for store in stores]
+    ids = [(await users.get(store).create(tenant, new_key(), record)).id for store in stores]
     return record, ids
 
 
 async def test_a_user_is_read_from_the_authority(
     reads: UserReads, users: UserDatabases, tenant: str
 ) -> None:
-    record, _ = await created(users, tenant, Store.STORE_POSTGRES)
+    record, _ = await created(users, tenant, "databases/postgres")
     answer = await reads.get_user(GetUserRequest(user_id=record.user.user_id))
     assert answer.user == record.user
     assert not answer.copies
 
 
 async def test_a_user_who_is_nowhere_is_not_found(reads: UserReads) -> None:
-    for view in (UserView.USER_VIEW_BASIC, UserView.USER_VIEW_STORES):
+    for view in (UserView.USER_VIEW_BASIC, UserView.USER_VIEW_COPIES):
         request = GetUserRequest(user_id=str(uuid.uuid4()), view=view)
         assert await reason_of(reads.get_user(request)) == "USER_NOT_FOUND"
 
@@ -81,20 +83,20 @@ async def test_a_user_who_is_nowhere_is_not_found(reads: UserReads) -> None:
 async def test_another_tenants_user_is_not_found(
     reads: UserReads, users: UserDatabases, tenant: str
 ) -> None:
-    record, _ = await created(users, tenant + "-other", Store.STORE_POSTGRES)
-    request = GetUserRequest(user_id=record.user.user_id, view=UserView.USER_VIEW_STORES)
+    record, _ = await created(users, tenant + "-other", "databases/postgres")
+    request = GetUserRequest(user_id=record.user.user_id, view=UserView.USER_VIEW_COPIES)
     assert await reason_of(reads.get_user(request)) == "USER_NOT_FOUND"
 
 
 async def test_every_store_is_shown_side_by_side(
     reads: UserReads, users: UserDatabases, tenant: str
 ) -> None:
-    both = [Store.STORE_POSTGRES, Store.STORE_MONGODB]
+    both = ["databases/mongodb", "databases/postgres"]
     record, ids = await created(users, tenant, *both)
-    request = GetUserRequest(user_id=record.user.user_id, view=UserView.USER_VIEW_STORES)
+    request = GetUserRequest(user_id=record.user.user_id, view=UserView.USER_VIEW_COPIES)
     answer = await reads.get_user(request)
     assert answer.user == record.user
-    assert [(copy.store, copy.id, copy.reason) for copy in answer.copies] == [
+    assert [(copy.database, copy.id, copy.reason) for copy in answer.copies] == [
         (both[0], ids[0], ""),
         (both[1], ids[1], ""),
     ]
@@ -104,27 +106,27 @@ async def test_every_store_is_shown_side_by_side(
 async def test_a_store_without_the_user_says_so_and_a_leftover_is_shown(
     reads: UserReads, users: UserDatabases, tenant: str
 ) -> None:
-    record, _ = await created(users, tenant, Store.STORE_MONGODB)
-    request = GetUserRequest(user_id=record.user.user_id, view=UserView.USER_VIEW_STORES)
+    record, _ = await created(users, tenant, "databases/mongodb")
+    request = GetUserRequest(user_id=record.user.user_id, view=UserView.USER_VIEW_COPIES)
     answer = await reads.get_user(request)
     assert not answer.HasField("user")
-    assert [copy.reason for copy in answer.copies] == ["USER_NOT_FOUND", ""]
+    assert [copy.reason for copy in answer.copies] == ["", "USER_NOT_FOUND"]
 
 
 @pytest.mark.parametrize("fault", ["cut", "silence"])
 async def test_a_store_that_does_not_answer_costs_only_its_own_copy(
     reads: UserReads, users: UserDatabases, tenant: str, proxy: TcpProxy, fault: str
 ) -> None:
-    record, _ = await created(users, tenant, Store.STORE_POSTGRES, Store.STORE_MONGODB)
+    record, _ = await created(users, tenant, "databases/postgres", "databases/mongodb")
     if fault == "cut":
         await proxy.cut()
     else:
         proxy.silence()
-    request = GetUserRequest(user_id=record.user.user_id, view=UserView.USER_VIEW_STORES)
+    request = GetUserRequest(user_id=record.user.user_id, view=UserView.USER_VIEW_COPIES)
     async with asyncio.timeout(30):
         answer = await reads.get_user(request)
     assert answer.user == record.user
-    assert [copy.reason for copy in answer.copies] == ["", "STORE_UNAVAILABLE"]
+    assert [copy.reason for copy in answer.copies] == ["STORE_UNAVAILABLE", ""]
     basic = await reads.get_user(GetUserRequest(user_id=record.user.user_id))
     assert basic.user == record.user
     await proxy.mend()
@@ -187,7 +189,7 @@ async def test_a_page_token_that_was_tampered_with_is_refused(
 
 
 async def test_a_page_token_of_another_tenant_or_key_is_refused(
-    reads: UserReads, users: UserDatabases, tenant: str
+    reads: UserReads, users: UserDatabases, databases: Databases, tenant: str
 ) -> None:
     for _ in range(2):
         await users.authority.create(tenant, new_key(), new_record())
@@ -197,7 +199,7 @@ async def test_a_page_token_of_another_tenant_or_key_is_refused(
         with pytest.raises(Fault, match="INVALID_PAGE_TOKEN") as caught:
             await reads.list_users(request)
         assert [violation.field for violation in caught.value.fields] == ["page_token"]
-    other = UserReads(users, Signer([b"another key"]))
+    other = UserReads(databases, Signer([b"another key"]))
     assert await reason_of(other.list_users(request)) == "INVALID_PAGE_TOKEN"
-    rotated = UserReads(users, Signer([b"new key", b"a key of these tests"]))
+    rotated = UserReads(databases, Signer([b"new key", b"a key of these tests"]))
     assert len((await rotated.list_users(request)).users) == 1

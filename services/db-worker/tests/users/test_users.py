@@ -13,7 +13,7 @@ from samples import BORN
 from user_records import changed, live, new_record
 
 from nexpo.users.v1.users_pb2 import User
-from nexpo_db_worker.databases import Database, open_database
+from nexpo_db_worker.databases.opened import Database, open_database
 from nexpo_db_worker.engines.engine import DatabaseEntry
 from nexpo_db_worker.users.table import CLAIMS, USERS
 from nexpo_db_worker.users.users import Users

@@ -129,7 +129,7 @@ class Dispatcher:
     async def _admit(
         self, rpc: Rpc, context: CallContext, read: Read
     ) -> tuple[Caller | None, Message]:
-        caller = self._counted(rpc, context)
+        caller = await self._counted(rpc, context)
         if caller is not None and not caller.may(rpc.permission):
             raise Fault(
                 Reason.REASON_PERMISSION_DENIED,
@@ -148,14 +148,14 @@ class Dispatcher:
         check(request)
         return caller, request
 
-    def _counted(self, rpc: Rpc, context: CallContext) -> Caller | None:
+    async def _counted(self, rpc: Rpc, context: CallContext) -> Caller | None:
         """Who asks, None for a public call, having counted it against who does."""
         address = network(context.peer)
         if rpc.public:
             self._limits.public.take(address)
             return None
         try:
-            caller = identify(self._authenticators, context.headers)
+            caller = await identify(self._authenticators, context.headers)
         except Fault:
             self._limits.refusals.take(address)
             raise

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nexpo.errors.v1.errors_pb2 import Reason
-from nexpo_runtime.errors import Fault, FieldViolation
-from nexpo_runtime.failures import INTERNAL_MESSAGE, fault_from
+from nexpo_runtime.errors import Fault, FieldViolation, internal
+from nexpo_runtime.failures import fault_from
 from nexpo_runtime.telemetry import logs, tracing
 
 from ..content.validation import MOST_VIOLATIONS, OMITTED
@@ -37,7 +37,7 @@ def presentable(error: Exception, method: str) -> Fault:
     if fault.reason == Reason.REASON_INTERNAL:
         _log.error("call failed by a bug", method=method, exc_info=error)
         # A worker's INTERNAL may carry more than its text; none of it is for callers.
-        fault = Fault(Reason.REASON_INTERNAL, INTERNAL_MESSAGE)
+        fault = internal()
     fault = bounded(fault)
     trace = tracing.trace_id()
     if trace:

@@ -95,5 +95,6 @@ def require_same(rpc: Rpc, request: Message, earlier: Message | None, method: st
 
 def call_content(rpc: Rpc, request: Message) -> bytes:
     """All that tells one call to an operation from another with the same request_id."""
-    parts = sorted(fingerprint(request, SCOPE).items())
-    return repr((rpc.name, parts)).encode()
+    digests = sorted(fingerprint(request, SCOPE).items())
+    lines = [rpc.name, *(f"{path} {digest.hex()}" for path, digest in digests)]
+    return "\n".join(lines).encode()

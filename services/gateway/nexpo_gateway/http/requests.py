@@ -11,7 +11,8 @@ from google.protobuf.message import Message
 from nexpo_runtime.errors import FieldViolation
 
 from ..content.validation import invalid
-from .json_requests import Json, descriptor_of, find_field, read_json, shown, to_message
+from .json_requests import descriptor_of, find_field, to_message
+from .json_text import Json, read_json, shown
 from .paths import Matched
 
 _OF_TEXT = ("google.protobuf.Timestamp", "google.protobuf.Duration", "google.protobuf.FieldMask")

@@ -20,6 +20,7 @@ from typing import Protocol
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo.registry import PROTOCOL
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.telemetry import logs
 
@@ -31,9 +32,9 @@ _RELOAD_SECONDS = 2.0
 
 
 class Authenticator(Protocol):
-    """One kind of credential."""
+    """One kind of credential. It may have to ask somebody, and takes a bounded time for that."""
 
-    def authenticate(self, headers: Mapping[str, str]) -> Caller | None:
+    async def authenticate(self, headers: Mapping[str, str]) -> Caller | None:
         """Says who asks; None when the call carries no credential of this kind.
 
         Raises:
@@ -41,10 +42,10 @@ class Authenticator(Protocol):
         """
 
 
-def identify(chain: Sequence[Authenticator], headers: Mapping[str, str]) -> Caller:
+async def identify(chain: Sequence[Authenticator], headers: Mapping[str, str]) -> Caller:
     """The caller, by the first authenticator that knows the credential. Raises: Fault."""
     for authenticator in chain:
-        caller = authenticator.authenticate(headers)
+        caller = await authenticator.authenticate(headers)
         if caller is not None:
             return caller
     raise Fault(Reason.REASON_UNAUTHENTICATED, "The call carries no credential.")
@@ -57,7 +58,7 @@ class ApiKey(BaseModel):
 
     name: str = Field(min_length=1, max_length=64)
     # The tenant is a part of operation names, which stand in URLs.
-    tenant: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    tenant: str = Field(pattern=f"^{PROTOCOL.tenant_pattern}$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     permissions: tuple[str, ...]
 
@@ -84,7 +85,7 @@ class ApiKeys:
         self._callers = self._read()
         self._checked = time.monotonic()
 
-    def authenticate(self, headers: Mapping[str, str]) -> Caller | None:
+    async def authenticate(self, headers: Mapping[str, str]) -> Caller | None:
         """The caller whose key is in `authorization: Bearer KEY` or `x-api-key: KEY`."""
         scheme, _, credential = headers.get("authorization", "").partition(" ")
         key = credential.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")

@@ -7,20 +7,20 @@ import itertools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import quote
 
 import grpc
 from grpc_health.v1 import health_pb2
 from opentelemetry.trace import SpanKind
 
 from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo.registry import PROTOCOL
 
 from ..errors import Fault
 from ..failures import STATUS_TRAILER, fault_from, worker_unavailable
+from ..names import escaped
 from ..settings import Settings
 from ..telemetry import tracing
 from ..tenant import Signer
-from ..worker.serving import ATTEMPT, OPERATION
 
 _OPTIONS: list[tuple[str, int | str]] = [
     # A name with several addresses is spread over all of them.
@@ -110,7 +110,7 @@ class WorkerClients:
         metadata = [
             ("authorization", self._authorization),
             *self._signer.metadata(path, tenant),
-            *([(OPERATION, quote(operation, safe="")), (ATTEMPT, str(attempt))] * bool(operation)),
+            *(_of_operation(operation, attempt) if operation else ()),
         ]
         replicas = self._workers.get(worker)
         if replicas is None:
@@ -151,6 +151,13 @@ class WorkerClients:
             if status == health_pb2.HealthCheckResponse.SERVING:
                 return
         raise worker_unavailable(worker)
+
+
+def _of_operation(operation: str, attempt: int) -> list[tuple[str, str]]:
+    return [
+        (PROTOCOL.operation_metadata, escaped(operation)),
+        (PROTOCOL.attempt_metadata, str(attempt)),
+    ]
 
 
 async def _unary(

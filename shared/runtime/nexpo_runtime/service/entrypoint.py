@@ -52,22 +52,16 @@ def _guarded(main: Callable[[SettingsT], Awaitable[None]], settings: SettingsT) 
     except OSError as error:
         _log.error("cannot start", why=str(error))
         return EXIT_FAILED
+    except (ContractError, ImportError, SyntaxError) as error:
+        # An author's mistake. Its text names code and nothing of a request, so it may be logged.
+        _log.critical("cannot start", why=str(error), exc_info=error)
+        return EXIT_SETTINGS
     except Exception as error:
-        if _is_authors(error):
-            # Its text names code and nothing of a request, so it may be logged.
-            _log.critical("cannot start", why=str(error), exc_info=error)
-            return EXIT_SETTINGS
         _log.critical("broke", exc_info=error)
         return EXIT_FAILED
     finally:
         tracing.flush()
     return 0
-
-
-def _is_authors(error: Exception) -> bool:
-    """Whether it is what an author did wrong, found when a service puts its parts together."""
-    abstract = isinstance(error, TypeError) and "abstract class" in str(error)
-    return abstract or isinstance(error, (ContractError, ImportError, SyntaxError))
 
 
 def _exit(code: int) -> NoReturn:

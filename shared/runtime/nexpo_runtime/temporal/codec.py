@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec
 
-ENCODING = b"binary/encrypted"
-_KEY_ID = "encryption-key-id"
-_CIPHER = "encryption-cipher"
-_CIPHER_NAME = b"AES-256-GCM"
+from nexpo.registry import PROTOCOL
+
+ENCODING = PROTOCOL.encrypted_encoding.encode()
+_KEY_ID = PROTOCOL.encryption_key_id
 _NONCE = 12
 
 
@@ -49,18 +49,20 @@ class EncryptionCodec(PayloadCodec):
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Encrypts each payload, whole."""
-        return [self._encrypt(payload) for payload in payloads]
+        return [self.sealed(payload, os.urandom(_NONCE)) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Decrypts those that are encrypted. Raises: DecryptionError."""
         return [self._decrypt(payload) for payload in payloads]
 
-    def _encrypt(self, payload: Payload) -> Payload:
+    def sealed(self, payload: Payload, nonce: bytes) -> Payload:
+        """The payload under the first key. A nonce, 12 bytes, serves a key once."""
         key_id = self._current.encode()
-        nonce = os.urandom(_NONCE)
-        sealed = self._ciphers[self._current].encrypt(nonce, payload.SerializeToString(), key_id)
+        sealed = self._ciphers[self._current].encrypt(
+            nonce, payload.SerializeToString(deterministic=True), key_id
+        )
         return Payload(
-            metadata={"encoding": ENCODING, _CIPHER: _CIPHER_NAME, _KEY_ID: key_id},
+            metadata={"encoding": ENCODING, _KEY_ID: key_id},
             data=nonce + sealed,
         )
 

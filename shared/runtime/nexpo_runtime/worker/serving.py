@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import unquote
 
@@ -21,20 +22,19 @@ from opentelemetry.trace import SpanKind
 
 from nexpo.contract import Method
 from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo.registry import PROTOCOL
 
-from ..errors import Fault, grpc_code
-from ..failures import INTERNAL_MESSAGE, STATUS_TRAILER, fault_from
+from ..errors import INTERNAL_MESSAGE, Fault, grpc_code
+from ..failures import STATUS_TRAILER, fault_from
 from ..settings import Settings
 from ..telemetry import tracing
 from ..tenant import Signer
 from .activity import ActivityContext
 from .invocation import Implementation, Service, implementation, invoke
 
-OPERATION = "nexpo-operation"
-ATTEMPT = "nexpo-attempt"
-"""gRPC metadata of an activity that runs without Temporal."""
+_ATTEMPT = re.compile("[1-9][0-9]{0,8}")
 
-DEFAULT_DEADLINE = 30.0
+DEFAULT_DEADLINE = PROTOCOL.default_deadline.ToTimedelta().total_seconds()
 """Seconds for a call that comes without a deadline."""
 
 SERVER_OPTIONS: list[tuple[str, int]] = [
@@ -127,10 +127,13 @@ class WorkerServer:
     ) -> Message:
         self._authenticate(metadata)
         tenant = self._signer.verified_metadata(metadata, path)
-        attempt = metadata.get(ATTEMPT, "1")
-        if not attempt.isdecimal():
-            raise Fault(Reason.REASON_INVALID_ARGUMENT, f"{ATTEMPT} must be a number.")
-        about = ActivityContext(tenant, unquote(metadata.get(OPERATION, "")), int(attempt))
+        attempt = metadata.get(PROTOCOL.attempt_metadata, "1")
+        if not _ATTEMPT.fullmatch(attempt):
+            raise Fault(
+                Reason.REASON_INVALID_ARGUMENT, f"{PROTOCOL.attempt_metadata} must be a number."
+            )
+        operation = unquote(metadata.get(PROTOCOL.operation_metadata, ""))
+        about = ActivityContext(tenant, operation, int(attempt))
         try:
             message = method.request.FromString(request)
         except DecodeError:

@@ -20,9 +20,9 @@ from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.operations.v1.operations_pb2 import Progress
 
 from ..errors import Fault
-from ..failures import fault_from
+from ..failures import fault_from, retry_delay
 from ..names import tenant_of
-from ..retry import FIGURES
+from ..retry import POLICIES
 from . import flow
 from .operation import Operation, all_handlers
 
@@ -203,8 +203,7 @@ class LocalOperation:
         return await self.instance._calls.answer(handler, request)
 
     async def _retried(self, call: Call[ResponseT], name: str) -> ResponseT:
-        retry = call.retry or call.activity.retry
-        figures = FIGURES[retry]
+        policy = POLICIES[call.retry or call.activity.retry]
         number = 0
         while True:
             number += 1
@@ -212,10 +211,10 @@ class LocalOperation:
                 return await self._attempted(call, name, number)
             except Fault as fault:
                 fault.attempt = number
-                retryable = fault.entry.retryable or not figures.attempts
-                if not retryable or number == figures.attempts:
+                retryable = fault.entry.retryable or not policy.maximum_attempts
+                if not retryable or number == policy.maximum_attempts:
                     raise
-                await self.sleep(max(figures.pause(number), fault.retry_after or timedelta(0)))
+                await self.sleep(retry_delay(fault) or policy.pause(number))
 
     async def _attempted(self, call: Call[ResponseT], name: str, number: int) -> ResponseT:
         own = Call(call.activity, _copy(call.request), call.queue, call.retry, call.within)

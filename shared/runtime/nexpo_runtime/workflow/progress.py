@@ -49,7 +49,7 @@ _ENDED = (Step.DONE, Step.FAILED, Step.SKIPPED, Step.UNDONE)
 
 def task_id(step: str) -> str:
     """The step's name made safe for a URL: "create in postgres" -> "create-in-postgres"."""
-    return re.sub(r"[^a-z0-9]+", "-", step.lower()).strip("-")
+    return re.sub(r"[^A-Za-z0-9]+", "-", step).strip("-").lower()
 
 
 def _set_to_now(stamp: Timestamp) -> None:

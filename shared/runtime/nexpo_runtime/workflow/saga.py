@@ -19,6 +19,7 @@ from google.protobuf.message import Message
 from nexpo.contract import Call
 from nexpo.operations.v1.operations_pb2 import OperationTask, Progress
 
+from .. import names
 from ..errors import Fault
 from . import flow
 from .progress import Tracker
@@ -31,8 +32,7 @@ Undo = Call[Any]
 
 def step_key(step: str) -> str:
     """Key of a step's effect: the same on every attempt and in its undo."""
-    # Escaped, so that no step's name can be the end of another workflow id and its step.
-    return f"{flow.workflow_id()}/{step.replace('%', '%25').replace('/', '%2F')}"
+    return names.step_key(flow.workflow_id(), step)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class OperationTasks:
         Returns:
             The answer; None when a human did it by hand.
         """
-        call = call.retried(Retry.FOREVER)
+        call = call.retried(Retry.RETRY_FOREVER)
         try:
             # The engine keeps the time: a timer of the workflow would cost events at every call.
             return await flow.engine().call(call.limited(flow.engine().task_after), name)
@@ -115,5 +115,5 @@ async def _persistent(call: Call[ResponseT], name: str) -> ResponseT:
         try:
             return await flow.engine().call(call, name)
         except Fault:
-            # Retry.FOREVER ends only by a fault of the engine itself: never give up.
+            # Retry.RETRY_FOREVER ends only by a fault of the engine itself: never give up.
             await flow.sleep(timedelta(minutes=1))

@@ -13,18 +13,19 @@ from temporalio.common import RetryPolicy, SearchAttributeKey
 
 from nexpo.contract import Call, Retry
 from nexpo.operations.v1.operations_pb2 import Progress
+from nexpo.registry import PROTOCOL
 
 from ..failures import fault_from
 from ..names import tenant_of
-from ..retry import FIGURES
+from ..retry import POLICIES
 from . import flow
 from .task_size import TaskSize
 
 ResponseT = TypeVar("ResponseT", bound=Message)
 
-PROGRESS_MEMO = "progress"
-STATE_ATTRIBUTE = SearchAttributeKey.for_keyword("NexpoState")
-TENANT_ATTRIBUTE = SearchAttributeKey.for_keyword("NexpoTenant")
+PROGRESS_MEMO = PROTOCOL.progress_memo
+STATE_ATTRIBUTE = SearchAttributeKey.for_keyword(PROTOCOL.state_attribute)
+TENANT_ATTRIBUTE = SearchAttributeKey.for_keyword(PROTOCOL.tenant_attribute)
 
 
 class TemporalEngine:
@@ -113,12 +114,13 @@ class TemporalEngine:
     def patched(self, change: str) -> bool:
         return workflow.patched(change)
 
-    def _policy(self, retry: Retry) -> RetryPolicy:
-        figures = FIGURES[retry].scaled(self._scale)
+    def _policy(self, retry: Retry.ValueType) -> RetryPolicy:
+        policy = POLICIES[retry]
         return RetryPolicy(
-            initial_interval=figures.first_pause,
-            maximum_interval=figures.longest_pause,
-            maximum_attempts=figures.attempts,
+            initial_interval=policy.initial_interval * self._scale,
+            backoff_coefficient=policy.backoff_coefficient,
+            maximum_interval=policy.maximum_interval * self._scale,
+            maximum_attempts=policy.maximum_attempts,
         )
 
 

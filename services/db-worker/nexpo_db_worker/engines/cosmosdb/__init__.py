@@ -15,6 +15,7 @@ from nexpo_db_worker.capabilities import Capability
 from nexpo_db_worker.capabilities.origin import Origin
 from nexpo_db_worker.engines.engine import DatabaseEntry, Engine, Opened, Option
 from nexpo_db_worker.engines.migrations import Migration
+from nexpo_runtime.transport import Outside, https
 
 
 @asynccontextmanager
@@ -30,6 +31,7 @@ async def _open(
     async with Account.open(url, key, database, origin, migrations) as account:
         yield Opened(
             ping=account.ping,
+            version=account.version,
             fences=lambda table: CosmosFences(account, table),
             records=lambda table: CosmosRecords(account, table),
         )
@@ -40,9 +42,15 @@ ENGINE = Engine(
     title="Cosmos DB",
     capabilities=frozenset({Capability.FENCES, Capability.RECORDS}),
     options=(
-        Option("url", "COSMOSDB_URL", schemes=("https", "http")),
+        Option(
+            "url",
+            "COSMOSDB_URL",
+            secret=False,
+            schemes=("https", "http"),
+            outside=Outside(https),
+        ),
         Option("key", "COSMOSDB_KEY"),
-        Option("database", "", required=False),  # its name; made when missing
+        Option("database", "", required=False, secret=False),  # its name; made when missing
     ),
     open=_open,
 )

@@ -97,6 +97,10 @@ class Account:
             # A read of nothing: reading the container itself is rationed by the service.
             await item(ledger, "ping", "ping")
 
+    async def version(self) -> str:
+        """Nothing: the service tells none."""
+        return ""
+
     @asynccontextmanager
     async def _container(self, name: str) -> AsyncIterator[ContainerProxy]:
         async with faults(self.origin), asyncio.timeout(_WHOLE_S):

@@ -9,7 +9,7 @@ from nexpo_db_worker.capabilities import Capability
 from nexpo_db_worker.capabilities.origin import Origin
 from nexpo_db_worker.engines.engine import DatabaseEntry, Engine, Opened, Option
 from nexpo_db_worker.engines.migrations import Migration
-from nexpo_db_worker.engines.mongodb.address import SCHEMES, problem
+from nexpo_db_worker.engines.mongodb.address import OUTSIDE, SCHEMES, problem
 
 
 @asynccontextmanager
@@ -23,6 +23,7 @@ async def _open(
     async with Client.open(entry.options["url"], origin, migrations) as client:
         yield Opened(
             ping=client.ping,
+            version=client.version,
             fences=lambda table: MongoFences(client, table),
             records=lambda table: MongoRecords(client, table),
         )
@@ -32,6 +33,6 @@ ENGINE = Engine(
     kind="mongodb",
     title="MongoDB",
     capabilities=frozenset({Capability.FENCES, Capability.RECORDS}),
-    options=(Option("url", "MONGODB_URL", schemes=SCHEMES, problem=problem),),
+    options=(Option("url", "MONGODB_URL", schemes=SCHEMES, problem=problem, outside=OUTSIDE),),
     open=_open,
 )

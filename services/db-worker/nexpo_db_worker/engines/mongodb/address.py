@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nexpo_db_worker.engines.urls import missing_file, options_of
 from nexpo_runtime.settings import Settings
+from nexpo_runtime.transport import Outside
 
 SCHEMES = ("mongodb", "mongodb+srv")
 _YES = ("true", "1")
@@ -27,3 +28,6 @@ def exposed(_: Settings, url: str) -> str:
 def problem(url: str) -> str:
     """Why no connection could be made with the options; or nothing."""
     return missing_file(url, _FILES)
+
+
+OUTSIDE = Outside(exposed)

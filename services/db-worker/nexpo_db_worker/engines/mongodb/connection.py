@@ -100,6 +100,11 @@ class Client:
         async with self.documents() as database:
             await database.command("ping")
 
+    async def version(self) -> str:
+        """The server's: "8.0.4". Raises: Fault: As documents."""
+        async with self.documents() as database:
+            return str((await database.command("buildInfo")).get("version", ""))
+
     async def _migrate(self) -> None:
         for name in await migrate(self._documents, self._migrations):
             _log.info("%s: applied migration %s", self.origin.title, name)

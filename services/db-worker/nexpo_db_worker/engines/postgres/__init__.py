@@ -9,7 +9,7 @@ from nexpo_db_worker.capabilities import Capability
 from nexpo_db_worker.capabilities.origin import Origin
 from nexpo_db_worker.engines.engine import DatabaseEntry, Engine, Opened, Option
 from nexpo_db_worker.engines.migrations import Migration
-from nexpo_db_worker.engines.postgres.address import SCHEMES, problem
+from nexpo_db_worker.engines.postgres.address import OUTSIDE, SCHEMES, problem
 
 
 @asynccontextmanager
@@ -23,6 +23,7 @@ async def _open(
     async with Pool.open(entry.options["url"], origin, migrations) as pool:
         yield Opened(
             ping=pool.ping,
+            version=pool.version,
             fences=lambda table: PostgresFences(pool, table),
             records=lambda table: PostgresRecords(pool, table),
         )
@@ -32,6 +33,6 @@ ENGINE = Engine(
     kind="postgres",
     title="PostgreSQL",
     capabilities=frozenset({Capability.FENCES, Capability.RECORDS}),
-    options=(Option("url", "DATABASE_URL", schemes=SCHEMES, problem=problem),),
+    options=(Option("url", "DATABASE_URL", schemes=SCHEMES, problem=problem, outside=OUTSIDE),),
     open=_open,
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nexpo_db_worker.engines.urls import as_written, missing_file, options_of
 from nexpo_runtime.settings import Settings
-from nexpo_runtime.transport import hosts_of
+from nexpo_runtime.transport import Outside, hosts_of
 
 SCHEMES = ("postgresql", "postgres")
 _FILES = ("sslrootcert", "sslcert", "sslkey")
@@ -47,3 +47,6 @@ def problem(url: str) -> str:
 def _has_root_certificate() -> bool:
     """Whether the driver finds one by itself."""
     return "PGSSLROOTCERT" in os.environ or Path("~/.postgresql/root.crt").expanduser().is_file()
+
+
+OUTSIDE = Outside(exposed, hosts)

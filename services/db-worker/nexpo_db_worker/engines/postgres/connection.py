@@ -99,6 +99,11 @@ class Pool:
         """Answers when the database does. Raises: Fault: As connection."""
         await self.execute("SELECT 1")
 
+    async def version(self) -> str:
+        """The server's: "18.1". Raises: Fault: As connection."""
+        async with self.connection() as connection:
+            return str(await connection.fetchval("SHOW server_version")).partition(" ")[0]
+
     @asynccontextmanager
     async def _acquire(self) -> AsyncIterator[asyncpg.Connection]:
         assert self._pool is not None

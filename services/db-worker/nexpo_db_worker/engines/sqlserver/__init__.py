@@ -9,7 +9,7 @@ from nexpo_db_worker.capabilities import Capability
 from nexpo_db_worker.capabilities.origin import Origin
 from nexpo_db_worker.engines.engine import DatabaseEntry, Engine, Opened, Option
 from nexpo_db_worker.engines.migrations import Migration
-from nexpo_db_worker.engines.sqlserver.target import SCHEMES, Target, problem
+from nexpo_db_worker.engines.sqlserver.target import OUTSIDE, SCHEMES, Target, problem
 
 
 @asynccontextmanager
@@ -23,6 +23,7 @@ async def _open(
     async with Pool.open(Target.parse(entry.options["url"]), origin, migrations) as pool:
         yield Opened(
             ping=pool.ping,
+            version=pool.version,
             fences=lambda table: SqlServerFences(pool, table),
             records=lambda table: SqlServerRecords(pool, table),
         )
@@ -32,6 +33,6 @@ ENGINE = Engine(
     kind="sqlserver",
     title="SQL Server",
     capabilities=frozenset({Capability.FENCES, Capability.RECORDS}),
-    options=(Option("url", "SQLSERVER_URL", schemes=SCHEMES, problem=problem),),
+    options=(Option("url", "SQLSERVER_URL", schemes=SCHEMES, problem=problem, outside=OUTSIDE),),
     open=_open,
 )

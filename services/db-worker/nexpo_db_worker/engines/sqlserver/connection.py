@@ -84,6 +84,12 @@ class Connection:
         return self._transport.encrypted
 
     @property
+    def version(self) -> str:
+        """The server's, as it greeted with it: "16.0.4155"."""
+        number = int(self._link.product_version)
+        return f"{number >> 24}.{number >> 16 & 0xFF}.{number & 0xFFFF}"
+
+    @property
     def stale(self) -> bool:
         """Whether the server closed it, or sent what nobody asked for, while it was idle."""
         return self._transport.stale

@@ -90,6 +90,10 @@ class Pool:
         """Answers when the database does. Raises: Fault: As run."""
         await self.execute("SELECT 1")
 
+    async def version(self) -> str:
+        """The server's: "16.0.4155". Raises: Fault: As run."""
+        return await self.run(lambda connection: connection.version)
+
     async def _migrate(self) -> None:
         def work(connection: Connection) -> list[str]:
             return migrate(connection, self._migrations)

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from nexpo_db_worker.engines.urls import missing_file
 from nexpo_runtime.settings import Settings
+from nexpo_runtime.transport import Outside
 
 SCHEMES = ("mssql",)
 _DEFAULT_PORT = 1433
@@ -160,3 +161,6 @@ def problem(url: str) -> str:
     except ValueError as error:
         return f"{error} Correct it"
     return missing_file(url, ("Certificate",))
+
+
+OUTSIDE = Outside(exposed)

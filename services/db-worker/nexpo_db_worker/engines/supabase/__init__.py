@@ -9,7 +9,8 @@ from nexpo_db_worker.capabilities import Capability
 from nexpo_db_worker.capabilities.origin import Origin
 from nexpo_db_worker.engines.engine import DatabaseEntry, Engine, Opened, Option
 from nexpo_db_worker.engines.migrations import Migration
-from nexpo_db_worker.engines.postgres.address import SCHEMES, problem
+from nexpo_db_worker.engines.postgres.address import OUTSIDE, SCHEMES, problem
+from nexpo_runtime.transport import Outside, https
 
 
 @asynccontextmanager
@@ -27,6 +28,7 @@ async def _open(
     ) as project:
         yield Opened(
             ping=project.ping,
+            version=project.version,
             fences=lambda table: SupabaseFences(project, table),
             records=lambda table: SupabaseRecords(project, table),
         )
@@ -37,7 +39,13 @@ ENGINE = Engine(
     title="Supabase",
     capabilities=frozenset({Capability.FENCES, Capability.RECORDS}),
     options=(
-        Option("url", "SUPABASE_URL", schemes=("https", "http")),
+        Option(
+            "url",
+            "SUPABASE_URL",
+            secret=False,
+            schemes=("https", "http"),
+            outside=Outside(https),
+        ),
         Option("key", "SUPABASE_KEY"),
         Option(
             "database_url",
@@ -45,6 +53,7 @@ ENGINE = Engine(
             required=False,  # for migrations only; without it they are run by hand
             schemes=SCHEMES,
             problem=problem,
+            outside=OUTSIDE,
         ),
     ),
     open=_open,

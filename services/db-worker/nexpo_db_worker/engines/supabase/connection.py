@@ -109,6 +109,13 @@ class Project:
             await self._prepared()
             await self._client.table("nexpo_migrations").select("name").limit(1).execute()
 
+    async def version(self) -> str:
+        """PostgREST's, of its description of the API: "14.1". Raises: Fault: As table."""
+        async with self._faults(), asyncio.timeout(_WHOLE_S):
+            await self._prepared()
+            answer = await self._client.postgrest.session.get("")
+            return str(answer.json().get("info", {}).get("version", "")).partition(" ")[0]
+
     @asynccontextmanager
     async def _faults(self) -> AsyncIterator[None]:
         try:

@@ -16,7 +16,7 @@ from calls import PATIENCE_S, new_key, reason_of, recovered
 from cosmos_faults import Place, fault
 from user_records import live, new_record
 
-from nexpo_db_worker.databases import open_database
+from nexpo_db_worker.databases.opened import open_database
 from nexpo_db_worker.users.table import USERS
 from nexpo_db_worker.users.users import Users
 from nexpo_dev import servers

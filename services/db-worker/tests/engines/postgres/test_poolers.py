@@ -16,7 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from nexpo_db_worker.databases import open_database
+from nexpo_db_worker.databases.opened import open_database
 from nexpo_db_worker.engines.engine import DatabaseEntry
 from nexpo_db_worker.engines.migrations import migrations_of
 from nexpo_db_worker.engines.postgres.migrations import migrate

@@ -12,7 +12,7 @@ import pytest
 from calls import new_key, reason_of
 from user_records import new_record
 
-from nexpo_db_worker.databases import open_database
+from nexpo_db_worker.databases.opened import open_database
 from nexpo_db_worker.engines.engine import DatabaseEntry
 from nexpo_db_worker.users.users import Users
 

@@ -18,7 +18,7 @@ from user_records import live, new_record
 
 from nexpo_db_worker.capabilities.origin import Origin
 from nexpo_db_worker.claims import Claims
-from nexpo_db_worker.databases import Database, open_database
+from nexpo_db_worker.databases.opened import Database, open_database
 from nexpo_db_worker.engines.engine import DatabaseEntry
 from nexpo_db_worker.engines.migrations import migrations_of
 from nexpo_db_worker.engines.sqlserver.fences import SqlServerFences

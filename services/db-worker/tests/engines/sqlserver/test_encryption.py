@@ -27,7 +27,7 @@ from servers_that_encrypt import (
 from tcp_proxy import TcpProxy
 
 from nexpo_db_worker.capabilities import origin
-from nexpo_db_worker.databases import open_database
+from nexpo_db_worker.databases.opened import open_database
 from nexpo_db_worker.engines.engine import DatabaseEntry
 from nexpo_db_worker.engines.sqlserver import connection as connections
 from nexpo_db_worker.engines.sqlserver.connection import Connection

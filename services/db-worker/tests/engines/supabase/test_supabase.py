@@ -14,7 +14,7 @@ from user_records import new_record
 from waiting import until
 
 from nexpo.errors.v1.errors_pb2 import Reason
-from nexpo_db_worker.databases import Database, open_database
+from nexpo_db_worker.databases.opened import Database, open_database
 from nexpo_db_worker.engines.engine import DatabaseEntry
 from nexpo_db_worker.users.users import Users
 from nexpo_dev.pytest_plugin import SupabaseAddress

@@ -1,4 +1,4 @@
-"""RepairUser: a user is the same in every store again, and only where the user lives."""
+"""RepairUser: a user is the same in every database again, and only where the user lives."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nexpo.contract import Call
-from nexpo.data.v1.data_pb2 import (
+from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo.users.v1.user_records_pb2 import (
     CreateUserRequest,
     EraseUserRequest,
     LockUserRequest,
@@ -17,39 +18,36 @@ from nexpo.data.v1.data_pb2 import (
     UnlockUserRequest,
     UserRecord,
 )
-from nexpo.data.v1.data_temporal import user_store_activities as db
-from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo.users.v1.user_records_temporal import user_record_activities as records
 from nexpo.users.v1.users_pb2 import (
+    RecordRepair,
     RepairUserRequest,
     RepairUserResponse,
-    Store,
-    StoreRepair,
     User,
 )
 from nexpo.users.v1.users_temporal import RepairUserContract
-from nexpo_runtime.errors import Fault, FieldViolation
+from nexpo_runtime.errors import Fault
 from nexpo_runtime.workflow import flow
 from nexpo_runtime.workflow.operation import Operation, operation
 from nexpo_runtime.workflow.saga import Saga, SagaStep, step_key
 
-from .store_names import store_name
-from .update_user import LOCK
+from .copies import LOCK, chosen, database_id
 
-Copies = dict[Store.ValueType, User | None]
+Copies = dict[str, User | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Mend:
-    """What a store's copy needs.
+    """What a database's copy needs.
 
     Attributes:
-        store: Whose.
+        database: Whose.
         action: What will be done.
         call: What does it; None when the copy is right.
     """
 
-    store: Store.ValueType
-    action: StoreRepair.Action.ValueType
+    database: str
+    action: RecordRepair.Action.ValueType
     call: Call[Any] | None = None
 
 
@@ -65,35 +63,37 @@ class RepairUser(Operation[RepairUserRequest, RepairUserResponse]):
         async with self.saga() as saga:
             locked = await saga.step(
                 LOCK,
-                db.lock_user(LockUserRequest(user_id=request.user_id, for_repair=True)),
-                undo=db.unlock_user(UnlockUserRequest()),
+                records.lock_user(LockUserRequest(user_id=request.user_id, for_repair=True)),
+                undo=records.unlock_user(UnlockUserRequest()),
             )
             self.tracker.expect(2 * len(locked.enabled) + 2)
             wanted = _wanted(locked, request)
             copies = await self._read(saga, locked, request.user_id)
             mends = _mends(locked, wanted, copies)
             self.pivot()
-            first = [mend for mend in mends if mend.store == locked.authority]
+            first = [mend for mend in mends if mend.database == locked.authority]
             for group in (first, [mend for mend in mends if mend not in first]):
                 await saga.all(_step(saga, mend) for mend in group if mend.call is not None)
-            await saga.step("unlock user", db.unlock_user(UnlockUserRequest(key=step_key(LOCK))))
+            await saga.step(
+                "unlock user", records.unlock_user(UnlockUserRequest(key=step_key(LOCK)))
+            )
         return RepairUserResponse(
             user=wanted if any(mend.call for mend in mends) else locked.user if wanted else None,
-            repairs=[StoreRepair(store=mend.store, action=mend.action) for mend in mends],
+            repairs=[RecordRepair(database=mend.database, action=mend.action) for mend in mends],
         )
 
     async def _read(self, saga: Saga, locked: LockUserResponse, user_id: str) -> Copies:
         answers: list[ReadUserResponse] = await saga.all(
             saga.step(
-                f"read from {store_name(store)}",
-                db.read_user(ReadUserRequest(store=store, user_id=user_id)),
-                target=store_name(store),
+                f"read from {database_id(database)}",
+                records.read_user(ReadUserRequest(database=database, user_id=user_id)),
+                target=database_id(database),
             )
-            for store in locked.enabled
+            for database in locked.enabled
         )
         return {
-            store: answer.user if answer.HasField("user") else None
-            for store, answer in zip(locked.enabled, answers, strict=True)
+            database: answer.user if answer.HasField("user") else None
+            for database, answer in zip(locked.enabled, answers, strict=True)
         }
 
 
@@ -101,75 +101,70 @@ def _wanted(locked: LockUserResponse, request: RepairUserRequest) -> User | None
     """The user as every copy shall be; None when there shall be none.
 
     Raises:
-        Fault: STORE_DISABLED: the user shall live in a store that is switched off.
+        Fault: STORE_DISABLED: the user shall live in a database that is switched off.
     """
     if not locked.HasField("user"):
         return None
-    asked = request.stores or locked.user.stores
-    off = [
-        FieldViolation("stores", f"{store_name(store)} is switched off")
-        for store in sorted(asked)
-        if store not in locked.enabled
-    ]
-    if off:
-        raise Fault(Reason.REASON_STORE_DISABLED, "A store is switched off.", fields=off)
+    asked = request.databases or locked.user.databases
     wanted = User()
     wanted.CopyFrom(locked.user)
-    del wanted.stores[:]
-    wanted.stores.extend(sorted({*asked, locked.authority}))
+    del wanted.databases[:]
+    wanted.databases.extend(chosen(asked, locked.enabled, locked.authority))
     wanted.etag = flow.derived_id("etag", "repaired")
     return wanted
 
 
 def _mends(locked: LockUserResponse, wanted: User | None, copies: Copies) -> list[Mend]:
-    """What each store needs; nothing anywhere when all copies are right.
+    """What each database needs; nothing anywhere when all copies are right.
 
     Raises:
         Fault: USER_NOT_ACTIVE: a copy of an onboarding that is under way.
     """
     if wanted is None:
-        return [_erased(store, copy) for store, copy in copies.items()]
+        return [_erased(database, copy) for database, copy in copies.items()]
     same = all(
-        copy == locked.user if store in wanted.stores else copy is None
-        for store, copy in copies.items()
+        copy == locked.user if database in wanted.databases else copy is None
+        for database, copy in copies.items()
     )
-    if same and list(wanted.stores) == sorted(locked.user.stores):
-        return [Mend(store, StoreRepair.KEPT) for store in copies]
+    if same and list(wanted.databases) == sorted(locked.user.databases):
+        return [Mend(database, RecordRepair.KEPT) for database in copies]
     return [
-        _written(store, copy, wanted) if store in wanted.stores else _erased(store, copy)
-        for store, copy in copies.items()
+        _written(database, copy, wanted)
+        if database in wanted.databases
+        else _erased(database, copy)
+        for database, copy in copies.items()
     ]
 
 
-def _written(store: Store.ValueType, copy: User | None, wanted: User) -> Mend:
+def _written(database: str, copy: User | None, wanted: User) -> Mend:
     if copy is None:
         record = UserRecord(user=wanted)
         return Mend(
-            store,
-            StoreRepair.CREATED,
-            db.create_user(CreateUserRequest(store=store, record=record)),
+            database,
+            RecordRepair.CREATED,
+            records.create_user(CreateUserRequest(database=database, record=record)),
         )
-    replace = ReplaceUserRequest(store=store, user=wanted, expected_etags=[copy.etag])
-    return Mend(store, StoreRepair.REPLACED, db.replace_user(replace))
+    replace = ReplaceUserRequest(database=database, user=wanted, expected_etags=[copy.etag])
+    return Mend(database, RecordRepair.REPLACED, records.replace_user(replace))
 
 
-def _erased(store: Store.ValueType, copy: User | None) -> Mend:
+def _erased(database: str, copy: User | None) -> Mend:
     if copy is None:
-        return Mend(store, StoreRepair.KEPT)
+        return Mend(database, RecordRepair.KEPT)
     if copy.state != User.ACTIVE:
         raise Fault(Reason.REASON_USER_NOT_ACTIVE, "The user is not active.")
-    erase = EraseUserRequest(store=store, user_id=copy.user_id)
-    return Mend(store, StoreRepair.ERASED, db.erase_user(erase))
+    erase = EraseUserRequest(database=database, user_id=copy.user_id)
+    return Mend(database, RecordRepair.ERASED, records.erase_user(erase))
 
 
 _DOING = {
-    StoreRepair.CREATED: "create in",
-    StoreRepair.REPLACED: "write in",
-    StoreRepair.ERASED: "delete from",
+    RecordRepair.CREATED: "create in",
+    RecordRepair.REPLACED: "write in",
+    RecordRepair.ERASED: "delete from",
 }
 
 
 def _step(saga: Saga, mend: Mend) -> SagaStep[Any]:
-    name = store_name(mend.store)
+    name = database_id(mend.database)
     assert mend.call is not None
     return saga.step(f"{_DOING[mend.action]} {name}", mend.call, target=name)

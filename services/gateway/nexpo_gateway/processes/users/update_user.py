@@ -1,10 +1,10 @@
-"""UpdateUser: a change in every store, or in none."""
+"""UpdateUser: a change in every database, or in none."""
 
 from __future__ import annotations
 
-from nexpo.data.v1.data_pb2 import LockUserRequest, ReplaceUserRequest, UnlockUserRequest
-from nexpo.data.v1.data_temporal import user_store_activities as db
 from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo.users.v1.user_records_pb2 import LockUserRequest, ReplaceUserRequest, UnlockUserRequest
+from nexpo.users.v1.user_records_temporal import user_record_activities as records
 from nexpo.users.v1.users_pb2 import UpdateUserRequest, User
 from nexpo.users.v1.users_temporal import UpdateUserContract
 from nexpo_runtime.errors import Fault, FieldViolation
@@ -12,9 +12,8 @@ from nexpo_runtime.workflow import flow
 from nexpo_runtime.workflow.operation import Operation, operation
 from nexpo_runtime.workflow.saga import step_key
 
-from .store_names import store_name
+from .copies import LOCK, database_id
 
-LOCK = "lock user"
 _PROFILE_FIELDS = ("locale", "time_zone", "plan", "attributes")
 
 
@@ -22,7 +21,7 @@ _PROFILE_FIELDS = ("locale", "time_zone", "plan", "attributes")
 class UpdateUser(Operation[UpdateUserRequest, User]):
     """Lock, write over the known etag everywhere, unlock.
 
-    A store's undo writes the old fields under a third etag, so an update that
+    A database's undo writes the old fields under a third etag, so an update that
     lands after its undo meets an etag it does not expect and changes nothing.
     """
 
@@ -31,37 +30,39 @@ class UpdateUser(Operation[UpdateUserRequest, User]):
         async with self.saga() as saga:
             locked = await saga.step(
                 LOCK,
-                db.lock_user(LockUserRequest(user_id=request.user_id, etag=request.etag)),
-                undo=db.unlock_user(UnlockUserRequest()),
+                records.lock_user(LockUserRequest(user_id=request.user_id, etag=request.etag)),
+                undo=records.unlock_user(UnlockUserRequest()),
             )
             before = locked.user
-            self.tracker.expect(len(before.stores) + 2)
+            self.tracker.expect(len(before.databases) + 2)
             after = _changed(before, request)
             restored = _restored(before)
             await saga.all(
                 saga.step(
-                    f"update in {store_name(store)}",
-                    db.replace_user(
+                    f"update in {database_id(database)}",
+                    records.replace_user(
                         ReplaceUserRequest(
-                            store=store,
+                            database=database,
                             user=after,
                             expected_etags=[before.etag],
                         )
                     ),
-                    undo=db.replace_user(
+                    undo=records.replace_user(
                         ReplaceUserRequest(
-                            store=store,
+                            database=database,
                             user=restored,
                             expected_etags=[before.etag, after.etag],
                             allow_other=True,
                         )
                     ),
-                    target=store_name(store),
+                    target=database_id(database),
                 )
-                for store in before.stores
+                for database in before.databases
             )
             self.pivot()
-            await saga.step("unlock user", db.unlock_user(UnlockUserRequest(key=step_key(LOCK))))
+            await saga.step(
+                "unlock user", records.unlock_user(UnlockUserRequest(key=step_key(LOCK)))
+            )
         return after
 
 

@@ -23,7 +23,7 @@ class AiActivities:
         request=ai_pb2.WriteWelcomeRequest,
         response=ai_pb2.WriteWelcomeResponse,
         start_to_close=timedelta(seconds=20),
-        retry=Retry.STANDARD,
+        retry=Retry.RETRY_STANDARD,
     )
     """Writes the welcome text for a new user."""
 

@@ -21,7 +21,7 @@ class CloudActivities:
         request=cloud_pb2.CreateHomeRequest,
         response=cloud_pb2.CreateHomeResponse,
         start_to_close=timedelta(seconds=10),
-        retry=Retry.STANDARD,
+        retry=Retry.RETRY_STANDARD,
     )
     """Provisions a user's home."""
 
@@ -31,7 +31,7 @@ class CloudActivities:
         request=cloud_pb2.RemoveHomeRequest,
         response=cloud_pb2.RemoveHomeResponse,
         start_to_close=timedelta(seconds=10),
-        retry=Retry.FOREVER,
+        retry=Retry.RETRY_FOREVER,
     )
     """Undoes CreateHome, also one that has not landed yet."""
 
@@ -42,7 +42,7 @@ class CloudActivities:
         response=cloud_pb2.EraseHomeResponse,
         start_to_close=timedelta(seconds=300),
         heartbeat=timedelta(seconds=15),
-        retry=Retry.FOREVER,
+        retry=Retry.RETRY_FOREVER,
     )
     """Deletes a home with everything in it."""
 

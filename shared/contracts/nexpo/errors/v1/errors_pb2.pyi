@@ -126,6 +126,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The object storage refused the write for good."""
     REASON_CAPABILITY_MISSING: _Reason.ValueType  # 68
     """The database's engine cannot do what is asked for."""
+    REASON_DATABASE_NOT_FOUND: _Reason.ValueType  # 73
+    """There is no database of this name."""
     REASON_RECORD_UNREADABLE: _Reason.ValueType  # 69
     """A record is there, but in a form that cannot be read or shown."""
     REASON_MODEL_UNAVAILABLE: _Reason.ValueType  # 70
@@ -258,6 +260,8 @@ REASON_OBJECT_STORE_REFUSED: Reason.ValueType  # 67
 """The object storage refused the write for good."""
 REASON_CAPABILITY_MISSING: Reason.ValueType  # 68
 """The database's engine cannot do what is asked for."""
+REASON_DATABASE_NOT_FOUND: Reason.ValueType  # 73
+"""There is no database of this name."""
 REASON_RECORD_UNREADABLE: Reason.ValueType  # 69
 """A record is there, but in a form that cannot be read or shown."""
 REASON_MODEL_UNAVAILABLE: Reason.ValueType  # 70

@@ -45,7 +45,7 @@ class ProbeActivities:
         request=health_pb2.ProbeRequest,
         response=health_pb2.ProbeResponse,
         start_to_close=timedelta(seconds=3),
-        retry=Retry.NONE,
+        retry=Retry.RETRY_NONE,
     )
     """Answers with what the worker knows of itself."""
 

@@ -23,7 +23,7 @@ class NotificationActivities:
         request=notifications_pb2.SendVerificationRequest,
         response=notifications_pb2.SendVerificationResponse,
         start_to_close=timedelta(seconds=15),
-        retry=Retry.PATIENT,
+        retry=Retry.RETRY_PATIENT,
     )
     """Sends a verification e-mail with a link that carries a secret token. A mail
     server may put strangers off for many minutes: the workflow says how long
@@ -36,7 +36,7 @@ class NotificationActivities:
         request=notifications_pb2.SendWelcomeRequest,
         response=notifications_pb2.SendWelcomeResponse,
         start_to_close=timedelta(seconds=15),
-        retry=Retry.STANDARD,
+        retry=Retry.RETRY_STANDARD,
     )
     """Sends the welcome e-mail."""
 

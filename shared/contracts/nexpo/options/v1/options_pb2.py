@@ -26,34 +26,46 @@ from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1enexpo/options/v1/options.proto\x12\x10nexpo.options.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"\x92\x01\n\rContentLimits\x12\x15\n\rstruct_levels\x18\x01 \x01(\x05\x12\x16\n\x0emessage_levels\x18\x02 \x01(\x05\x12\x1c\n\x14largest_whole_number\x18\x03 \x01(\x03\x12\x15\n\rrequest_bytes\x18\x04 \x01(\x05\x12\x1d\n\x15largest_request_bytes\x18\x05 \x01(\x05\"\xda\x02\n\x04Rule\x12,\n\x05start\x18\x01 \x01(\x0b\x32\x1b.nexpo.options.v1.StartRuleH\x00\x12.\n\x06update\x18\x02 \x01(\x0b\x32\x1c.nexpo.options.v1.UpdateRuleH\x00\x12.\n\x06signal\x18\x03 \x01(\x0b\x32\x1c.nexpo.options.v1.SignalRuleH\x00\x12,\n\x05query\x18\x04 \x01(\x0b\x32\x1b.nexpo.options.v1.QueryRuleH\x00\x12*\n\x04read\x18\x05 \x01(\x0b\x32\x1a.nexpo.options.v1.ReadRuleH\x00\x12\x32\n\x08\x61\x63tivity\x18\x06 \x01(\x0b\x32\x1e.nexpo.options.v1.ActivityRuleH\x00\x12.\n\x06native\x18\x07 \x01(\x0b\x32\x1c.nexpo.options.v1.NativeRuleH\x00\x42\x06\n\x04kind\"\xd5\x01\n\tStartRule\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05queue\x18\x02 \x01(\t\x12+\n\x08\x64\x65\x61\x64line\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07\x65ndless\x18\x04 \x01(\x08\x12/\n\x0c\x63\x61ll_timeout\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03sla\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0eneeds_temporal\x18\x07 \x01(\x08\"I\n\nUpdateRule\x12\n\n\x02of\x18\x01 \x01(\t\x12/\n\x0c\x63\x61ll_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"I\n\nSignalRule\x12\n\n\x02of\x18\x01 \x01(\t\x12/\n\x0c\x63\x61ll_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"H\n\tQueryRule\x12\n\n\x02of\x18\x01 \x01(\t\x12/\n\x0c\x63\x61ll_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"K\n\x08ReadRule\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12/\n\x0c\x63\x61ll_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x97\x01\n\x0c\x41\x63tivityRule\x12\x31\n\x0estart_to_close\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\theartbeat\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x05retry\x18\x03 \x01(\x0e\x32\x17.nexpo.options.v1.Retry\"\x0c\n\nNativeRule*h\n\x05Retry\x12\x15\n\x11RETRY_UNSPECIFIED\x10\x00\x12\x12\n\x0eRETRY_STANDARD\x10\x01\x12\x11\n\rRETRY_FOREVER\x10\x02\x12\x0e\n\nRETRY_NONE\x10\x03\x12\x11\n\rRETRY_PATIENT\x10\x04*f\n\tSensitive\x12\x19\n\x15SENSITIVE_UNSPECIFIED\x10\x00\x12\x14\n\x10SENSITIVE_REDACT\x10\x01\x12\x12\n\x0eSENSITIVE_HASH\x10\x02\x12\x14\n\x10SENSITIVE_DIGEST\x10\x03:W\n\x0e\x63ontent_limits\x12\x1c.google.protobuf.FileOptions\x18\x87\x8d\x03 \x01(\x0b\x32\x1f.nexpo.options.v1.ContentLimits:F\n\x04rule\x12\x1e.google.protobuf.MethodOptions\x18\xf1\x8c\x03 \x01(\x0b\x32\x16.nexpo.options.v1.Rule:4\n\npermission\x12\x1e.google.protobuf.MethodOptions\x18\xf2\x8c\x03 \x01(\t:;\n\x11max_request_bytes\x12\x1e.google.protobuf.MethodOptions\x18\x86\x8d\x03 \x01(\x05:2\n\ntask_queue\x12\x1c.google.protobuf.FileOptions\x18\xf6\x8c\x03 \x03(\t:0\n\x05queue\x12\x1f.google.protobuf.ServiceOptions\x18\xf3\x8c\x03 \x01(\t:O\n\tsensitive\x12\x1d.google.protobuf.FieldOptions\x18\xf4\x8c\x03 \x01(\x0e\x32\x1b.nexpo.options.v1.Sensitive:5\n\x0cprotected_as\x12\x1d.google.protobuf.FieldOptions\x18\xf7\x8c\x03 \x01(\t:9\n\x10search_attribute\x12\x1d.google.protobuf.FieldOptions\x18\xf5\x8c\x03 \x01(\t:2\n\tmultiline\x12\x1d.google.protobuf.FieldOptions\x18\x85\x8d\x03 \x01(\x08\x42\x19\xba\xe8\x18\x15\x08\x14\x10\x46\x18\xff\xff\xff\xff\xff\xff\xff\x0f \x80\x80\x04(\x80\x80\x10\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1enexpo/options/v1/options.proto\x12\x10nexpo.options.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"\x92\x01\n\rContentLimits\x12\x15\n\rstruct_levels\x18\x01 \x01(\x05\x12\x16\n\x0emessage_levels\x18\x02 \x01(\x05\x12\x1c\n\x14largest_whole_number\x18\x03 \x01(\x03\x12\x15\n\rrequest_bytes\x18\x04 \x01(\x05\x12\x1d\n\x15largest_request_bytes\x18\x05 \x01(\x05\"\xb0\x03\n\x0eWorkerProtocol\x12\x15\n\rtenant_header\x18\x01 \x01(\t\x12\x1a\n\x12signature_metadata\x18\x02 \x01(\t\x12\x1a\n\x12operation_metadata\x18\x03 \x01(\t\x12\x18\n\x10\x61ttempt_metadata\x18\x04 \x01(\t\x12\x16\n\x0etenant_pattern\x18\x05 \x01(\t\x12\x33\n\x10\x64\x65\x66\x61ult_deadline\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1a\n\x12\x65ncrypted_encoding\x18\x07 \x01(\t\x12\x19\n\x11\x65ncryption_key_id\x18\x08 \x01(\t\x12\x15\n\rprogress_memo\x18\t \x01(\t\x12\x17\n\x0fstate_attribute\x18\n \x01(\t\x12\x18\n\x10tenant_attribute\x18\x0b \x01(\t\x12\x19\n\x11operations_prefix\x18\x0c \x01(\t\x12\x14\n\x0c\x65rror_domain\x18\r \x01(\t\x12\x36\n\x13longest_retry_delay\x18\x0e \x01(\x0b\x32\x19.google.protobuf.Duration\"\xda\x02\n\x04Rule\x12,\n\x05start\x18\x01 \x01(\x0b\x32\x1b.nexpo.options.v1.StartRuleH\x00\x12.\n\x06update\x18\x02 \x01(\x0b\x32\x1c.nexpo.options.v1.UpdateRuleH\x00\x12.\n\x06signal\x18\x03 \x01(\x0b\x32\x1c.nexpo.options.v1.SignalRuleH\x00\x12,\n\x05query\x18\x04 \x01(\x0b\x32\x1b.nexpo.options.v1.QueryRuleH\x00\x12*\n\x04read\x18\x05 \x01(\x0b\x32\x1a.nexpo.options.v1.ReadRuleH\x00\x12\x32\n\x08\x61\x63tivity\x18\x06 \x01(\x0b\x32\x1e.nexpo.options.v1.ActivityRuleH\x00\x12.\n\x06native\x18\x07 \x01(\x0b\x32\x1c.nexpo.options.v1.NativeRuleH\x00\x42\x06\n\x04kind\"\xd5\x01\n\tStartRule\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05queue\x18\x02 \x01(\t\x12+\n\x08\x64\x65\x61\x64line\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07\x65ndless\x18\x04 \x01(\x08\x12/\n\x0c\x63\x61ll_timeout\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03sla\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0eneeds_temporal\x18\x07 \x01(\x08\"I\n\nUpdateRule\x12\n\n\x02of\x18\x01 \x01(\t\x12/\n\x0c\x63\x61ll_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"I\n\nSignalRule\x12\n\n\x02of\x18\x01 \x01(\t\x12/\n\x0c\x63\x61ll_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"H\n\tQueryRule\x12\n\n\x02of\x18\x01 \x01(\t\x12/\n\x0c\x63\x61ll_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"K\n\x08ReadRule\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12/\n\x0c\x63\x61ll_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x97\x01\n\x0c\x41\x63tivityRule\x12\x31\n\x0estart_to_close\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\theartbeat\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x05retry\x18\x03 \x01(\x0e\x32\x17.nexpo.options.v1.Retry\"\x0c\n\nNativeRule\"\xae\x01\n\x0bRetryPolicy\x12\x33\n\x10initial_interval\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1b\n\x13\x62\x61\x63koff_coefficient\x18\x02 \x01(\x01\x12\x33\n\x10maximum_interval\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\x10maximum_attempts\x18\x04 \x01(\x05*\xd8\x01\n\x05Retry\x12\x15\n\x11RETRY_UNSPECIFIED\x10\x00\x12.\n\x0eRETRY_STANDARD\x10\x01\x1a\x1a\xc2\xe8\x18\x16\n\x05\x10\x80\x84\xaf_\x11\x00\x00\x00\x00\x00\x00\x00@\x1a\x02\x08\n \x08\x12+\n\rRETRY_FOREVER\x10\x02\x1a\x18\xc2\xe8\x18\x14\n\x05\x10\x80\x84\xaf_\x11\x00\x00\x00\x00\x00\x00\x00@\x1a\x02\x08\x1e\x12*\n\nRETRY_NONE\x10\x03\x1a\x1a\xc2\xe8\x18\x16\n\x05\x10\x80\x84\xaf_\x11\x00\x00\x00\x00\x00\x00\x00@\x1a\x02\x08\n \x01\x12/\n\rRETRY_PATIENT\x10\x04\x1a\x1c\xc2\xe8\x18\x18\n\x05\x10\x80\x84\xaf_\x11\x00\x00\x00\x00\x00\x00\x00@\x1a\x03\x08\xac\x02 \x90N*f\n\tSensitive\x12\x19\n\x15SENSITIVE_UNSPECIFIED\x10\x00\x12\x14\n\x10SENSITIVE_REDACT\x10\x01\x12\x12\n\x0eSENSITIVE_HASH\x10\x02\x12\x14\n\x10SENSITIVE_DIGEST\x10\x03:W\n\x0e\x63ontent_limits\x12\x1c.google.protobuf.FileOptions\x18\x87\x8d\x03 \x01(\x0b\x32\x1f.nexpo.options.v1.ContentLimits:Y\n\x0fworker_protocol\x12\x1c.google.protobuf.FileOptions\x18\x89\x8d\x03 \x01(\x0b\x32 .nexpo.options.v1.WorkerProtocol:X\n\x0cretry_policy\x12!.google.protobuf.EnumValueOptions\x18\x88\x8d\x03 \x01(\x0b\x32\x1d.nexpo.options.v1.RetryPolicy:F\n\x04rule\x12\x1e.google.protobuf.MethodOptions\x18\xf1\x8c\x03 \x01(\x0b\x32\x16.nexpo.options.v1.Rule:4\n\npermission\x12\x1e.google.protobuf.MethodOptions\x18\xf2\x8c\x03 \x01(\t:;\n\x11max_request_bytes\x12\x1e.google.protobuf.MethodOptions\x18\x86\x8d\x03 \x01(\x05:2\n\ntask_queue\x12\x1c.google.protobuf.FileOptions\x18\xf6\x8c\x03 \x03(\t:0\n\x05queue\x12\x1f.google.protobuf.ServiceOptions\x18\xf3\x8c\x03 \x01(\t:O\n\tsensitive\x12\x1d.google.protobuf.FieldOptions\x18\xf4\x8c\x03 \x01(\x0e\x32\x1b.nexpo.options.v1.Sensitive:5\n\x0cprotected_as\x12\x1d.google.protobuf.FieldOptions\x18\xf7\x8c\x03 \x01(\t:9\n\x10search_attribute\x12\x1d.google.protobuf.FieldOptions\x18\xf5\x8c\x03 \x01(\t:2\n\tmultiline\x12\x1d.google.protobuf.FieldOptions\x18\x85\x8d\x03 \x01(\x08\x42\xe1\x01\xba\xe8\x18\x15\x08\x14\x10\x46\x18\xff\xff\xff\xff\xff\xff\xff\x0f \x80\x80\x04(\x80\x80\x10\xca\xe8\x18\xc3\x01\n\x0cnexpo-tenant\x12\x16nexpo-tenant-signature\x1a\x0fnexpo-operation\"\rnexpo-attempt*\x17[a-z0-9][a-z0-9-]{0,62}2\x02\x08\x1e:\x10\x62inary/encryptedB\x11\x65ncryption-key-idJ\x08progressR\nNexpoStateZ\x0bNexpoTenantb\x0boperations/j\x05nexpor\x02\x08<b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nexpo.options.v1.options_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\272\350\030\025\010\024\020F\030\377\377\377\377\377\377\377\017 \200\200\004(\200\200\020'
-  _globals['_RETRY']._serialized_start=1301
-  _globals['_RETRY']._serialized_end=1405
-  _globals['_SENSITIVE']._serialized_start=1407
-  _globals['_SENSITIVE']._serialized_end=1509
+  _globals['DESCRIPTOR']._serialized_options = b'\272\350\030\025\010\024\020F\030\377\377\377\377\377\377\377\017 \200\200\004(\200\200\020\312\350\030\303\001\n\014nexpo-tenant\022\026nexpo-tenant-signature\032\017nexpo-operation\"\rnexpo-attempt*\027[a-z0-9][a-z0-9-]{0,62}2\002\010\036:\020binary/encryptedB\021encryption-key-idJ\010progressR\nNexpoStateZ\013NexpoTenantb\013operations/j\005nexpor\002\010<'
+  _globals['_RETRY'].values_by_name["RETRY_STANDARD"]._loaded_options = None
+  _globals['_RETRY'].values_by_name["RETRY_STANDARD"]._serialized_options = b'\302\350\030\026\n\005\020\200\204\257_\021\000\000\000\000\000\000\000@\032\002\010\n \010'
+  _globals['_RETRY'].values_by_name["RETRY_FOREVER"]._loaded_options = None
+  _globals['_RETRY'].values_by_name["RETRY_FOREVER"]._serialized_options = b'\302\350\030\024\n\005\020\200\204\257_\021\000\000\000\000\000\000\000@\032\002\010\036'
+  _globals['_RETRY'].values_by_name["RETRY_NONE"]._loaded_options = None
+  _globals['_RETRY'].values_by_name["RETRY_NONE"]._serialized_options = b'\302\350\030\026\n\005\020\200\204\257_\021\000\000\000\000\000\000\000@\032\002\010\n \001'
+  _globals['_RETRY'].values_by_name["RETRY_PATIENT"]._loaded_options = None
+  _globals['_RETRY'].values_by_name["RETRY_PATIENT"]._serialized_options = b'\302\350\030\030\n\005\020\200\204\257_\021\000\000\000\000\000\000\000@\032\003\010\254\002 \220N'
+  _globals['_RETRY']._serialized_start=1914
+  _globals['_RETRY']._serialized_end=2130
+  _globals['_SENSITIVE']._serialized_start=2132
+  _globals['_SENSITIVE']._serialized_end=2234
   _globals['_CONTENTLIMITS']._serialized_start=119
   _globals['_CONTENTLIMITS']._serialized_end=265
-  _globals['_RULE']._serialized_start=268
-  _globals['_RULE']._serialized_end=614
-  _globals['_STARTRULE']._serialized_start=617
-  _globals['_STARTRULE']._serialized_end=830
-  _globals['_UPDATERULE']._serialized_start=832
-  _globals['_UPDATERULE']._serialized_end=905
-  _globals['_SIGNALRULE']._serialized_start=907
-  _globals['_SIGNALRULE']._serialized_end=980
-  _globals['_QUERYRULE']._serialized_start=982
-  _globals['_QUERYRULE']._serialized_end=1054
-  _globals['_READRULE']._serialized_start=1056
-  _globals['_READRULE']._serialized_end=1131
-  _globals['_ACTIVITYRULE']._serialized_start=1134
-  _globals['_ACTIVITYRULE']._serialized_end=1285
-  _globals['_NATIVERULE']._serialized_start=1287
-  _globals['_NATIVERULE']._serialized_end=1299
+  _globals['_WORKERPROTOCOL']._serialized_start=268
+  _globals['_WORKERPROTOCOL']._serialized_end=700
+  _globals['_RULE']._serialized_start=703
+  _globals['_RULE']._serialized_end=1049
+  _globals['_STARTRULE']._serialized_start=1052
+  _globals['_STARTRULE']._serialized_end=1265
+  _globals['_UPDATERULE']._serialized_start=1267
+  _globals['_UPDATERULE']._serialized_end=1340
+  _globals['_SIGNALRULE']._serialized_start=1342
+  _globals['_SIGNALRULE']._serialized_end=1415
+  _globals['_QUERYRULE']._serialized_start=1417
+  _globals['_QUERYRULE']._serialized_end=1489
+  _globals['_READRULE']._serialized_start=1491
+  _globals['_READRULE']._serialized_end=1566
+  _globals['_ACTIVITYRULE']._serialized_start=1569
+  _globals['_ACTIVITYRULE']._serialized_end=1720
+  _globals['_NATIVERULE']._serialized_start=1722
+  _globals['_NATIVERULE']._serialized_end=1734
+  _globals['_RETRYPOLICY']._serialized_start=1737
+  _globals['_RETRYPOLICY']._serialized_end=1911
 # @@protoc_insertion_point(module_scope)

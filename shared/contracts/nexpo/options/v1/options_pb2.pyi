@@ -42,11 +42,12 @@ class _RetryEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Retry.ValueType
     RETRY_PATIENT: _Retry.ValueType  # 4
     """As long as the workflow waits, with pauses of up to five minutes: for what
     may be away for hours, such as a mail server. What the catalogue calls
-    final is not retried.
+    final is not retried. Its attempts outlast a month: whoever waits for it
+    says how long.
     """
 
 class Retry(_Retry, metaclass=_RetryEnumTypeWrapper):
-    """Named retry behaviours; their figures are the runtime's."""
+    """Named retry behaviours."""
 
 RETRY_UNSPECIFIED: Retry.ValueType  # 0
 """Not set: RETRY_STANDARD."""
@@ -59,7 +60,8 @@ RETRY_NONE: Retry.ValueType  # 3
 RETRY_PATIENT: Retry.ValueType  # 4
 """As long as the workflow waits, with pauses of up to five minutes: for what
 may be away for hours, such as a mail server. What the catalogue calls
-final is not retried.
+final is not retried. Its attempts outlast a month: whoever waits for it
+says how long.
 """
 Global___Retry: _TypeAlias = Retry  # noqa: Y015
 
@@ -128,7 +130,7 @@ class ContentLimits(_message.Message):
     largest_request_bytes: _builtins.int
     """What max_request_bytes may be at most: Temporal takes 2 MB in one message
     and 4 MB in all that a workflow does in one step, and OnboardUser writes its
-    input to five stores in one.
+    input to every database in one.
     """
     def __init__(
         self,
@@ -146,6 +148,90 @@ class ContentLimits(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ContentLimits: _TypeAlias = ContentLimits  # noqa: Y015
+
+@_typing.final
+class WorkerProtocol(_message.Message):
+    """Names and figures that the gateway, the workers and Temporal share, the same
+    in every language.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_HEADER_FIELD_NUMBER: _builtins.int
+    SIGNATURE_METADATA_FIELD_NUMBER: _builtins.int
+    OPERATION_METADATA_FIELD_NUMBER: _builtins.int
+    ATTEMPT_METADATA_FIELD_NUMBER: _builtins.int
+    TENANT_PATTERN_FIELD_NUMBER: _builtins.int
+    DEFAULT_DEADLINE_FIELD_NUMBER: _builtins.int
+    ENCRYPTED_ENCODING_FIELD_NUMBER: _builtins.int
+    ENCRYPTION_KEY_ID_FIELD_NUMBER: _builtins.int
+    PROGRESS_MEMO_FIELD_NUMBER: _builtins.int
+    STATE_ATTRIBUTE_FIELD_NUMBER: _builtins.int
+    TENANT_ATTRIBUTE_FIELD_NUMBER: _builtins.int
+    OPERATIONS_PREFIX_FIELD_NUMBER: _builtins.int
+    ERROR_DOMAIN_FIELD_NUMBER: _builtins.int
+    LONGEST_RETRY_DELAY_FIELD_NUMBER: _builtins.int
+    tenant_header: _builtins.str
+    """Temporal header with the tenant and its signature; gRPC metadata with the
+    tenant.
+    """
+    signature_metadata: _builtins.str
+    """gRPC metadata with the signature."""
+    operation_metadata: _builtins.str
+    """gRPC metadata of an activity that runs without Temporal: the escaped id of
+    its operation's workflow.
+    """
+    attempt_metadata: _builtins.str
+    """gRPC metadata of such an activity: the number of the attempt, from 1."""
+    tenant_pattern: _builtins.str
+    """What a tenant looks like, whole: a regular expression."""
+    encrypted_encoding: _builtins.str
+    """Encoding of a payload that is encrypted."""
+    encryption_key_id: _builtins.str
+    """Metadata of such a payload: the id of its key."""
+    progress_memo: _builtins.str
+    """Memo with an operation's nexpo.operations.v1.Progress."""
+    state_attribute: _builtins.str
+    """Search attribute, a Keyword: the name of the operation's Progress.State."""
+    tenant_attribute: _builtins.str
+    """Search attribute, a Keyword: whose operation it is."""
+    operations_prefix: _builtins.str
+    """What every operation's name begins with."""
+    error_domain: _builtins.str
+    """Domain of the google.rpc.ErrorInfo that carries a reason of the catalogue."""
+    @_builtins.property
+    def default_deadline(self) -> _duration_pb2.Duration:
+        """Of a gRPC call to a worker that comes without a deadline."""
+
+    @_builtins.property
+    def longest_retry_delay(self) -> _duration_pb2.Duration:
+        """A fault that asks for a longer pause is retried after this one."""
+
+    def __init__(
+        self,
+        *,
+        tenant_header: _builtins.str = ...,
+        signature_metadata: _builtins.str = ...,
+        operation_metadata: _builtins.str = ...,
+        attempt_metadata: _builtins.str = ...,
+        tenant_pattern: _builtins.str = ...,
+        default_deadline: _duration_pb2.Duration | None = ...,
+        encrypted_encoding: _builtins.str = ...,
+        encryption_key_id: _builtins.str = ...,
+        progress_memo: _builtins.str = ...,
+        state_attribute: _builtins.str = ...,
+        tenant_attribute: _builtins.str = ...,
+        operations_prefix: _builtins.str = ...,
+        error_domain: _builtins.str = ...,
+        longest_retry_delay: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["default_deadline", b"default_deadline", "longest_retry_delay", b"longest_retry_delay"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_metadata", b"attempt_metadata", "default_deadline", b"default_deadline", "encrypted_encoding", b"encrypted_encoding", "encryption_key_id", b"encryption_key_id", "error_domain", b"error_domain", "longest_retry_delay", b"longest_retry_delay", "operation_metadata", b"operation_metadata", "operations_prefix", b"operations_prefix", "progress_memo", b"progress_memo", "signature_metadata", b"signature_metadata", "state_attribute", b"state_attribute", "tenant_attribute", b"tenant_attribute", "tenant_header", b"tenant_header", "tenant_pattern", b"tenant_pattern"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkerProtocol: _TypeAlias = WorkerProtocol  # noqa: Y015
 
 @_typing.final
 class Rule(_message.Message):
@@ -434,7 +520,49 @@ class NativeRule(_message.Message):
 
 Global___NativeRule: _TypeAlias = NativeRule  # noqa: Y015
 
+@_typing.final
+class RetryPolicy(_message.Message):
+    """How a failed attempt is followed by another one; the names are Temporal's."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INITIAL_INTERVAL_FIELD_NUMBER: _builtins.int
+    BACKOFF_COEFFICIENT_FIELD_NUMBER: _builtins.int
+    MAXIMUM_INTERVAL_FIELD_NUMBER: _builtins.int
+    MAXIMUM_ATTEMPTS_FIELD_NUMBER: _builtins.int
+    backoff_coefficient: _builtins.float
+    """By how much each pause is longer than the one before."""
+    maximum_attempts: _builtins.int
+    """How many attempts in all. 0 is without limit: then every fault is retried,
+    also what the catalogue calls final.
+    """
+    @_builtins.property
+    def initial_interval(self) -> _duration_pb2.Duration:
+        """Between the first attempt and the second."""
+
+    @_builtins.property
+    def maximum_interval(self) -> _duration_pb2.Duration:
+        """No pause is longer."""
+
+    def __init__(
+        self,
+        *,
+        initial_interval: _duration_pb2.Duration | None = ...,
+        backoff_coefficient: _builtins.float = ...,
+        maximum_interval: _duration_pb2.Duration | None = ...,
+        maximum_attempts: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["initial_interval", b"initial_interval", "maximum_interval", b"maximum_interval"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backoff_coefficient", b"backoff_coefficient", "initial_interval", b"initial_interval", "maximum_attempts", b"maximum_attempts", "maximum_interval", b"maximum_interval"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryPolicy: _TypeAlias = RetryPolicy  # noqa: Y015
+
 CONTENT_LIMITS_FIELD_NUMBER: _builtins.int
+WORKER_PROTOCOL_FIELD_NUMBER: _builtins.int
+RETRY_POLICY_FIELD_NUMBER: _builtins.int
 RULE_FIELD_NUMBER: _builtins.int
 PERMISSION_FIELD_NUMBER: _builtins.int
 MAX_REQUEST_BYTES_FIELD_NUMBER: _builtins.int
@@ -446,6 +574,10 @@ SEARCH_ATTRIBUTE_FIELD_NUMBER: _builtins.int
 MULTILINE_FIELD_NUMBER: _builtins.int
 content_limits: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FileOptions, Global___ContentLimits]
 """What every request may hold. In this file only."""
+worker_protocol: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FileOptions, Global___WorkerProtocol]
+"""Names and figures between processes. In this file only."""
+retry_policy: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, Global___RetryPolicy]
+"""The figures of a value of Retry. Required on every one but the zero value."""
 rule: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___Rule]
 """What a call of the method does. Required on every method."""
 permission: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.str]

@@ -13,7 +13,7 @@ from nexpo.users.v1 import users_pb2
 class OnboardUserOperation(OperationHandle[users_pb2.OnboardUserResponse]):
     """A running OnboardUser.
 
-    Creates a user in every store, provisions a home, sends a verification
+    Creates a user in every database, provisions a home, sends a verification
     e-mail and waits until the address is verified. Whatever fails or expires
     before that is undone everywhere.
     """
@@ -64,7 +64,7 @@ class OnboardUserOperation(OperationHandle[users_pb2.OnboardUserResponse]):
 class UpdateUserOperation(OperationHandle[users_pb2.User]):
     """A running UpdateUser.
 
-    Changes a user in every store; undone in all when one fails.
+    Changes a user in every database; undone in all when one fails.
     """
 
     def __init__(self, caller: Caller, name: str) -> None:
@@ -86,8 +86,8 @@ class DeleteUserOperation(OperationHandle[users_pb2.DeleteUserResponse]):
 class RepairUserOperation(OperationHandle[users_pb2.RepairUserResponse]):
     """A running RepairUser.
 
-    Makes every store's copy of a user what the authority has, and decides in
-    which stores the user lives: after a store was off, lost data or was written
+    Makes every database's copy of a user what the authority has, and decides in
+    which databases the user lives: after one was off, lost data or was written
     by hand. A user whom the authority does not have is deleted from the others.
     """
 
@@ -97,7 +97,7 @@ class RepairUserOperation(OperationHandle[users_pb2.RepairUserResponse]):
 
 
 class UserServiceClient:
-    """Creates, verifies, changes and deletes users, in all their stores or in none.
+    """Creates, verifies, changes and deletes users, in all their databases or in none.
 
     Every call raises nexpo.client.NexpoError when it fails. Timeouts are seconds.
     """
@@ -109,7 +109,7 @@ class UserServiceClient:
     async def onboard_user(
         self, request: users_pb2.OnboardUserRequest, *, timeout: float = 10.0
     ) -> OnboardUserOperation:
-        """Creates a user in every store, provisions a home, sends a verification
+        """Creates a user in every database, provisions a home, sends a verification
         e-mail and waits until the address is verified. Whatever fails or expires
         before that is undone everywhere.
         """
@@ -150,7 +150,7 @@ class UserServiceClient:
     async def get_user(
         self, request: users_pb2.GetUserRequest, *, timeout: float = 10.0
     ) -> users_pb2.GetUserResponse:
-        """One user, from the authority or from every store side by side."""
+        """One user, from the authority or from every database side by side."""
         return await self._caller.unary(
             "/nexpo.users.v1.UserService/GetUser",
             request,
@@ -172,7 +172,7 @@ class UserServiceClient:
     async def update_user(
         self, request: users_pb2.UpdateUserRequest, *, timeout: float = 10.0
     ) -> UpdateUserOperation:
-        """Changes a user in every store; undone in all when one fails."""
+        """Changes a user in every database; undone in all when one fails."""
         operation = await self._caller.unary(
             "/nexpo.users.v1.UserService/UpdateUser",
             request,
@@ -204,8 +204,8 @@ class UserServiceClient:
     async def repair_user(
         self, request: users_pb2.RepairUserRequest, *, timeout: float = 10.0
     ) -> RepairUserOperation:
-        """Makes every store's copy of a user what the authority has, and decides in
-        which stores the user lives: after a store was off, lost data or was written
+        """Makes every database's copy of a user what the authority has, and decides in
+        which databases the user lives: after one was off, lost data or was written
         by hand. A user whom the authority does not have is deleted from the others.
         """
         operation = await self._caller.unary(

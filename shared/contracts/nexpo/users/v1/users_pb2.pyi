@@ -23,42 +23,6 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
-class _Store:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _StoreEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Store.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    STORE_UNSPECIFIED: _Store.ValueType  # 0
-    """Never sent."""
-    STORE_POSTGRES: _Store.ValueType  # 1
-    """PostgreSQL."""
-    STORE_MONGODB: _Store.ValueType  # 2
-    """MongoDB."""
-    STORE_COSMOSDB: _Store.ValueType  # 3
-    """Azure Cosmos DB."""
-    STORE_SQLSERVER: _Store.ValueType  # 4
-    """Microsoft SQL Server."""
-    STORE_SUPABASE: _Store.ValueType  # 5
-    """Supabase."""
-
-class Store(_Store, metaclass=_StoreEnumTypeWrapper):
-    """A database that holds users."""
-
-STORE_UNSPECIFIED: Store.ValueType  # 0
-"""Never sent."""
-STORE_POSTGRES: Store.ValueType  # 1
-"""PostgreSQL."""
-STORE_MONGODB: Store.ValueType  # 2
-"""MongoDB."""
-STORE_COSMOSDB: Store.ValueType  # 3
-"""Azure Cosmos DB."""
-STORE_SQLSERVER: Store.ValueType  # 4
-"""Microsoft SQL Server."""
-STORE_SUPABASE: Store.ValueType  # 5
-"""Supabase."""
-Global___Store: _TypeAlias = Store  # noqa: Y015
-
 class _TextSource:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -93,8 +57,8 @@ class _UserViewEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UserView.Val
     """USER_VIEW_BASIC."""
     USER_VIEW_BASIC: _UserView.ValueType  # 1
     """The user as the authority has it."""
-    USER_VIEW_STORES: _UserView.ValueType  # 2
-    """Beside it, what every store has."""
+    USER_VIEW_COPIES: _UserView.ValueType  # 2
+    """Beside it, what every database has."""
 
 class UserView(_UserView, metaclass=_UserViewEnumTypeWrapper):
     """How much of a user to show."""
@@ -103,8 +67,8 @@ USER_VIEW_UNSPECIFIED: UserView.ValueType  # 0
 """USER_VIEW_BASIC."""
 USER_VIEW_BASIC: UserView.ValueType  # 1
 """The user as the authority has it."""
-USER_VIEW_STORES: UserView.ValueType  # 2
-"""Beside it, what every store has."""
+USER_VIEW_COPIES: UserView.ValueType  # 2
+"""Beside it, what every database has."""
 Global___UserView: _TypeAlias = UserView  # noqa: Y015
 
 @_typing.final
@@ -148,10 +112,10 @@ class User(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
-    STORES_FIELD_NUMBER: _builtins.int
+    DATABASES_FIELD_NUMBER: _builtins.int
     UNREADABLE_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """Identifies the user in every store."""
+    """Identifies the user in every database."""
     email: _builtins.str
     """E-mail address, normalised."""
     display_name: _builtins.str
@@ -177,8 +141,8 @@ class User(_message.Message):
         """When the user last changed. Output only."""
 
     @_builtins.property
-    def stores(self) -> _containers.RepeatedScalarFieldContainer[Global___Store.ValueType]:
-        """The stores that the user lives in. Output only."""
+    def databases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The databases that the user lives in, by name. Output only."""
 
     def __init__(
         self,
@@ -191,12 +155,12 @@ class User(_message.Message):
         etag: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
-        stores: _abc.Iterable[Global___Store.ValueType] | None = ...,
+        databases: _abc.Iterable[_builtins.str] | None = ...,
         unreadable: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "profile", b"profile", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "display_name", b"display_name", "email", b"email", "etag", b"etag", "profile", b"profile", "state", b"state", "stores", b"stores", "unreadable", b"unreadable", "update_time", b"update_time", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "databases", b"databases", "display_name", b"display_name", "email", b"email", "etag", b"etag", "profile", b"profile", "state", b"state", "unreadable", b"unreadable", "update_time", b"update_time", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -248,7 +212,7 @@ class OnboardUserRequest(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
     PASSWORD_HASH_FIELD_NUMBER: _builtins.int
-    STORES_FIELD_NUMBER: _builtins.int
+    DATABASES_FIELD_NUMBER: _builtins.int
     PROFILE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VERIFY_WITHIN_FIELD_NUMBER: _builtins.int
@@ -263,8 +227,9 @@ class OnboardUserRequest(_message.Message):
     request_id: _builtins.str
     """Makes the call safe to repeat; made by the gateway when empty."""
     @_builtins.property
-    def stores(self) -> _containers.RepeatedScalarFieldContainer[Global___Store.ValueType]:
-        """Stores to create the user in; all that are switched on when empty. The
+    def databases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Databases to create the user in, by name (databases/{id}); all that are
+        switched on when empty. The
         authority is always one of them.
         """
 
@@ -283,14 +248,14 @@ class OnboardUserRequest(_message.Message):
         display_name: _builtins.str = ...,
         password: _builtins.str = ...,
         password_hash: _builtins.str = ...,
-        stores: _abc.Iterable[Global___Store.ValueType] | None = ...,
+        databases: _abc.Iterable[_builtins.str] | None = ...,
         profile: Global___Profile | None = ...,
         request_id: _builtins.str = ...,
         verify_within: _duration_pb2.Duration | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["profile", b"profile", "verify_within", b"verify_within"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "email", b"email", "password", b"password", "password_hash", b"password_hash", "profile", b"profile", "request_id", b"request_id", "stores", b"stores", "verify_within", b"verify_within"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["databases", b"databases", "display_name", b"display_name", "email", b"email", "password", b"password", "password_hash", b"password_hash", "profile", b"profile", "request_id", b"request_id", "verify_within", b"verify_within"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -303,7 +268,7 @@ class OnboardUserResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_FIELD_NUMBER: _builtins.int
-    STORE_IDS_FIELD_NUMBER: _builtins.int
+    RECORD_IDS_FIELD_NUMBER: _builtins.int
     HOME_URI_FIELD_NUMBER: _builtins.int
     WELCOME_SOURCE_FIELD_NUMBER: _builtins.int
     WELCOME_TEXT_FIELD_NUMBER: _builtins.int
@@ -318,51 +283,51 @@ class OnboardUserResponse(_message.Message):
         """The user, active."""
 
     @_builtins.property
-    def store_ids(self) -> _containers.RepeatedCompositeFieldContainer[Global___StoreId]:
-        """The user's own id in each store."""
+    def record_ids(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecordId]:
+        """The user's own id in each database."""
 
     def __init__(
         self,
         *,
         user: Global___User | None = ...,
-        store_ids: _abc.Iterable[Global___StoreId] | None = ...,
+        record_ids: _abc.Iterable[Global___RecordId] | None = ...,
         home_uri: _builtins.str = ...,
         welcome_source: Global___TextSource.ValueType = ...,
         welcome_text: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["home_uri", b"home_uri", "store_ids", b"store_ids", "user", b"user", "welcome_source", b"welcome_source", "welcome_text", b"welcome_text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["home_uri", b"home_uri", "record_ids", b"record_ids", "user", b"user", "welcome_source", b"welcome_source", "welcome_text", b"welcome_text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OnboardUserResponse: _TypeAlias = OnboardUserResponse  # noqa: Y015
 
 @_typing.final
-class StoreId(_message.Message):
-    """A store and the id that it gave."""
+class RecordId(_message.Message):
+    """A database and the id that it gave."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    STORE_FIELD_NUMBER: _builtins.int
+    DATABASE_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
-    store: Global___Store.ValueType
-    """The store."""
+    database: _builtins.str
+    """The database's name: databases/{id}."""
     id: _builtins.str
-    """The store's own id of the user."""
+    """The database's own id of the user."""
     def __init__(
         self,
         *,
-        store: Global___Store.ValueType = ...,
+        database: _builtins.str = ...,
         id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "store", b"store"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["database", b"database", "id", b"id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___StoreId: _TypeAlias = StoreId  # noqa: Y015
+Global___RecordId: _TypeAlias = RecordId  # noqa: Y015
 
 @_typing.final
 class VerifyEmailRequest(_message.Message):
@@ -507,14 +472,14 @@ class GetUserResponse(_message.Message):
         """As the authority has it."""
 
     @_builtins.property
-    def copies(self) -> _containers.RepeatedCompositeFieldContainer[Global___StoreCopy]:
-        """As each store has it, for USER_VIEW_STORES."""
+    def copies(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecordCopy]:
+        """As each database has it, for USER_VIEW_COPIES."""
 
     def __init__(
         self,
         *,
         user: Global___User | None = ...,
-        copies: _abc.Iterable[Global___StoreCopy] | None = ...,
+        copies: _abc.Iterable[Global___RecordCopy] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -525,19 +490,19 @@ class GetUserResponse(_message.Message):
 Global___GetUserResponse: _TypeAlias = GetUserResponse  # noqa: Y015
 
 @_typing.final
-class StoreCopy(_message.Message):
-    """One store's copy of a user."""
+class RecordCopy(_message.Message):
+    """One database's copy of a user."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    STORE_FIELD_NUMBER: _builtins.int
+    DATABASE_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
     USER_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
-    store: Global___Store.ValueType
-    """The store."""
+    database: _builtins.str
+    """The database's name: databases/{id}."""
     id: _builtins.str
-    """The store's own id of the user; empty when it has none."""
+    """The database's own id of the user; empty when it has none."""
     reason: _builtins.str
     """Why there is none: a reason of the catalogue."""
     @_builtins.property
@@ -547,18 +512,18 @@ class StoreCopy(_message.Message):
     def __init__(
         self,
         *,
-        store: Global___Store.ValueType = ...,
+        database: _builtins.str = ...,
         id: _builtins.str = ...,
         user: Global___User | None = ...,
         reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "reason", b"reason", "store", b"store", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["database", b"database", "id", b"id", "reason", b"reason", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___StoreCopy: _TypeAlias = StoreCopy  # noqa: Y015
+Global___RecordCopy: _TypeAlias = RecordCopy  # noqa: Y015
 
 @_typing.final
 class ListUsersRequest(_message.Message):
@@ -697,22 +662,22 @@ class DeleteUserResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_ID_FIELD_NUMBER: _builtins.int
-    STORES_FIELD_NUMBER: _builtins.int
+    DATABASES_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """Who is gone."""
     @_builtins.property
-    def stores(self) -> _containers.RepeatedScalarFieldContainer[Global___Store.ValueType]:
-        """Stores that the user was deleted from."""
+    def databases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Databases that the user was deleted from."""
 
     def __init__(
         self,
         *,
         user_id: _builtins.str = ...,
-        stores: _abc.Iterable[Global___Store.ValueType] | None = ...,
+        databases: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["stores", b"stores", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["databases", b"databases", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -725,15 +690,15 @@ class RepairUserRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_ID_FIELD_NUMBER: _builtins.int
-    STORES_FIELD_NUMBER: _builtins.int
+    DATABASES_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """Identifies the user."""
     request_id: _builtins.str
     """Makes the call safe to repeat; made by the gateway when empty."""
     @_builtins.property
-    def stores(self) -> _containers.RepeatedScalarFieldContainer[Global___Store.ValueType]:
-        """Where the user shall live; where the user lives now when empty. The
+    def databases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Where the user shall live, by name; where the user lives now when empty. The
         authority is always one of them.
         """
 
@@ -741,12 +706,12 @@ class RepairUserRequest(_message.Message):
         self,
         *,
         user_id: _builtins.str = ...,
-        stores: _abc.Iterable[Global___Store.ValueType] | None = ...,
+        databases: _abc.Iterable[_builtins.str] | None = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "stores", b"stores", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["databases", b"databases", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -765,14 +730,14 @@ class RepairUserResponse(_message.Message):
         """The user; none when the authority has none."""
 
     @_builtins.property
-    def repairs(self) -> _containers.RepeatedCompositeFieldContainer[Global___StoreRepair]:
-        """What was done in each store that is switched on."""
+    def repairs(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecordRepair]:
+        """What was done in each database that is switched on."""
 
     def __init__(
         self,
         *,
         user: Global___User | None = ...,
-        repairs: _abc.Iterable[Global___StoreRepair] | None = ...,
+        repairs: _abc.Iterable[Global___RecordRepair] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -783,8 +748,8 @@ class RepairUserResponse(_message.Message):
 Global___RepairUserResponse: _TypeAlias = RepairUserResponse  # noqa: Y015
 
 @_typing.final
-class StoreRepair(_message.Message):
-    """What was done to one store's copy."""
+class RecordRepair(_message.Message):
+    """What was done to one database's copy."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -792,49 +757,49 @@ class StoreRepair(_message.Message):
         ValueType = _typing.NewType("ValueType", _builtins.int)
         V: _TypeAlias = ValueType  # noqa: Y015
 
-    class _ActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[StoreRepair._Action.ValueType], _builtins.type):
+    class _ActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[RecordRepair._Action.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
-        ACTION_UNSPECIFIED: StoreRepair._Action.ValueType  # 0
+        ACTION_UNSPECIFIED: RecordRepair._Action.ValueType  # 0
         """Never sent."""
-        KEPT: StoreRepair._Action.ValueType  # 1
+        KEPT: RecordRepair._Action.ValueType  # 1
         """It was right."""
-        CREATED: StoreRepair._Action.ValueType  # 2
+        CREATED: RecordRepair._Action.ValueType  # 2
         """It was missing."""
-        REPLACED: StoreRepair._Action.ValueType  # 3
+        REPLACED: RecordRepair._Action.ValueType  # 3
         """It differed, or got the etag of the others."""
-        ERASED: StoreRepair._Action.ValueType  # 4
+        ERASED: RecordRepair._Action.ValueType  # 4
         """It should not have been there."""
 
     class Action(_Action, metaclass=_ActionEnumTypeWrapper):
         """What a repair can do."""
 
-    ACTION_UNSPECIFIED: StoreRepair.Action.ValueType  # 0
+    ACTION_UNSPECIFIED: RecordRepair.Action.ValueType  # 0
     """Never sent."""
-    KEPT: StoreRepair.Action.ValueType  # 1
+    KEPT: RecordRepair.Action.ValueType  # 1
     """It was right."""
-    CREATED: StoreRepair.Action.ValueType  # 2
+    CREATED: RecordRepair.Action.ValueType  # 2
     """It was missing."""
-    REPLACED: StoreRepair.Action.ValueType  # 3
+    REPLACED: RecordRepair.Action.ValueType  # 3
     """It differed, or got the etag of the others."""
-    ERASED: StoreRepair.Action.ValueType  # 4
+    ERASED: RecordRepair.Action.ValueType  # 4
     """It should not have been there."""
 
-    STORE_FIELD_NUMBER: _builtins.int
+    DATABASE_FIELD_NUMBER: _builtins.int
     ACTION_FIELD_NUMBER: _builtins.int
-    store: Global___Store.ValueType
-    """The store."""
-    action: Global___StoreRepair.Action.ValueType
+    database: _builtins.str
+    """The database's name: databases/{id}."""
+    action: Global___RecordRepair.Action.ValueType
     """What was done."""
     def __init__(
         self,
         *,
-        store: Global___Store.ValueType = ...,
-        action: Global___StoreRepair.Action.ValueType = ...,
+        database: _builtins.str = ...,
+        action: Global___RecordRepair.Action.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "store", b"store"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "database", b"database"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___StoreRepair: _TypeAlias = StoreRepair  # noqa: Y015
+Global___RecordRepair: _TypeAlias = RecordRepair  # noqa: Y015

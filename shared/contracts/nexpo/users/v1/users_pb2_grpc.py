@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class UserServiceStub:
-    """Creates, verifies, changes and deletes users, in all their stores or in none.
+    """Creates, verifies, changes and deletes users, in all their databases or in none.
     """
 
     def __init__(self, channel):
@@ -79,11 +79,11 @@ class UserServiceStub:
 
 
 class UserServiceServicer:
-    """Creates, verifies, changes and deletes users, in all their stores or in none.
+    """Creates, verifies, changes and deletes users, in all their databases or in none.
     """
 
     def OnboardUser(self, request, context):
-        """Creates a user in every store, provisions a home, sends a verification
+        """Creates a user in every database, provisions a home, sends a verification
         e-mail and waits until the address is verified. Whatever fails or expires
         before that is undone everywhere.
         """
@@ -106,7 +106,7 @@ class UserServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetUser(self, request, context):
-        """One user, from the authority or from every store side by side.
+        """One user, from the authority or from every database side by side.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -120,7 +120,7 @@ class UserServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateUser(self, request, context):
-        """Changes a user in every store; undone in all when one fails.
+        """Changes a user in every database; undone in all when one fails.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -134,8 +134,8 @@ class UserServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RepairUser(self, request, context):
-        """Makes every store's copy of a user what the authority has, and decides in
-        which stores the user lives: after a store was off, lost data or was written
+        """Makes every database's copy of a user what the authority has, and decides in
+        which databases the user lives: after one was off, lost data or was written
         by hand. A user whom the authority does not have is deleted from the others.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -194,7 +194,7 @@ def add_UserServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class UserService:
-    """Creates, verifies, changes and deletes users, in all their stores or in none.
+    """Creates, verifies, changes and deletes users, in all their databases or in none.
     """
 
     @staticmethod

@@ -28,14 +28,14 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class UserServiceStub:
-    """Creates, verifies, changes and deletes users, in all their stores or in none."""
+    """Creates, verifies, changes and deletes users, in all their databases or in none."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> UserServiceAsyncStub: ...
     OnboardUser: _grpc.UnaryUnaryMultiCallable[_users_pb2.OnboardUserRequest, _operations_pb2.Operation]
-    """Creates a user in every store, provisions a home, sends a verification
+    """Creates a user in every database, provisions a home, sends a verification
     e-mail and waits until the address is verified. Whatever fails or expires
     before that is undone everywhere.
     """
@@ -44,26 +44,26 @@ class UserServiceStub:
     ResendVerification: _grpc.UnaryUnaryMultiCallable[_users_pb2.ResendVerificationRequest, _users_pb2.ResendVerificationResponse]
     """Sends another verification e-mail, at most three times. Unlocks."""
     GetUser: _grpc.UnaryUnaryMultiCallable[_users_pb2.GetUserRequest, _users_pb2.GetUserResponse]
-    """One user, from the authority or from every store side by side."""
+    """One user, from the authority or from every database side by side."""
     ListUsers: _grpc.UnaryUnaryMultiCallable[_users_pb2.ListUsersRequest, _users_pb2.ListUsersResponse]
     """The tenant's users, oldest first."""
     UpdateUser: _grpc.UnaryUnaryMultiCallable[_users_pb2.UpdateUserRequest, _operations_pb2.Operation]
-    """Changes a user in every store; undone in all when one fails."""
+    """Changes a user in every database; undone in all when one fails."""
     DeleteUser: _grpc.UnaryUnaryMultiCallable[_users_pb2.DeleteUserRequest, _operations_pb2.Operation]
     """Deletes a user, the profile and the home, everywhere."""
     RepairUser: _grpc.UnaryUnaryMultiCallable[_users_pb2.RepairUserRequest, _operations_pb2.Operation]
-    """Makes every store's copy of a user what the authority has, and decides in
-    which stores the user lives: after a store was off, lost data or was written
+    """Makes every database's copy of a user what the authority has, and decides in
+    which databases the user lives: after one was off, lost data or was written
     by hand. A user whom the authority does not have is deleted from the others.
     """
 
 @_typing.type_check_only
 class UserServiceAsyncStub(UserServiceStub):
-    """Creates, verifies, changes and deletes users, in all their stores or in none."""
+    """Creates, verifies, changes and deletes users, in all their databases or in none."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     OnboardUser: _aio.UnaryUnaryMultiCallable[_users_pb2.OnboardUserRequest, _operations_pb2.Operation]  # type: ignore[assignment]
-    """Creates a user in every store, provisions a home, sends a verification
+    """Creates a user in every database, provisions a home, sends a verification
     e-mail and waits until the address is verified. Whatever fails or expires
     before that is undone everywhere.
     """
@@ -72,21 +72,21 @@ class UserServiceAsyncStub(UserServiceStub):
     ResendVerification: _aio.UnaryUnaryMultiCallable[_users_pb2.ResendVerificationRequest, _users_pb2.ResendVerificationResponse]  # type: ignore[assignment]
     """Sends another verification e-mail, at most three times. Unlocks."""
     GetUser: _aio.UnaryUnaryMultiCallable[_users_pb2.GetUserRequest, _users_pb2.GetUserResponse]  # type: ignore[assignment]
-    """One user, from the authority or from every store side by side."""
+    """One user, from the authority or from every database side by side."""
     ListUsers: _aio.UnaryUnaryMultiCallable[_users_pb2.ListUsersRequest, _users_pb2.ListUsersResponse]  # type: ignore[assignment]
     """The tenant's users, oldest first."""
     UpdateUser: _aio.UnaryUnaryMultiCallable[_users_pb2.UpdateUserRequest, _operations_pb2.Operation]  # type: ignore[assignment]
-    """Changes a user in every store; undone in all when one fails."""
+    """Changes a user in every database; undone in all when one fails."""
     DeleteUser: _aio.UnaryUnaryMultiCallable[_users_pb2.DeleteUserRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Deletes a user, the profile and the home, everywhere."""
     RepairUser: _aio.UnaryUnaryMultiCallable[_users_pb2.RepairUserRequest, _operations_pb2.Operation]  # type: ignore[assignment]
-    """Makes every store's copy of a user what the authority has, and decides in
-    which stores the user lives: after a store was off, lost data or was written
+    """Makes every database's copy of a user what the authority has, and decides in
+    which databases the user lives: after one was off, lost data or was written
     by hand. A user whom the authority does not have is deleted from the others.
     """
 
 class UserServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Creates, verifies, changes and deletes users, in all their stores or in none."""
+    """Creates, verifies, changes and deletes users, in all their databases or in none."""
 
     @_abc_1.abstractmethod
     def OnboardUser(
@@ -94,7 +94,7 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _users_pb2.OnboardUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
-        """Creates a user in every store, provisions a home, sends a verification
+        """Creates a user in every database, provisions a home, sends a verification
         e-mail and waits until the address is verified. Whatever fails or expires
         before that is undone everywhere.
         """
@@ -121,7 +121,7 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _users_pb2.GetUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_users_pb2.GetUserResponse, _abc.Awaitable[_users_pb2.GetUserResponse]]:
-        """One user, from the authority or from every store side by side."""
+        """One user, from the authority or from every database side by side."""
 
     @_abc_1.abstractmethod
     def ListUsers(
@@ -137,7 +137,7 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _users_pb2.UpdateUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
-        """Changes a user in every store; undone in all when one fails."""
+        """Changes a user in every database; undone in all when one fails."""
 
     @_abc_1.abstractmethod
     def DeleteUser(
@@ -153,8 +153,8 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _users_pb2.RepairUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
-        """Makes every store's copy of a user what the authority has, and decides in
-        which stores the user lives: after a store was off, lost data or was written
+        """Makes every database's copy of a user what the authority has, and decides in
+        which databases the user lives: after one was off, lost data or was written
         by hand. A user whom the authority does not have is deleted from the others.
         """
 

@@ -11,7 +11,7 @@ from nexpo.users.v1 import users_pb2
 
 
 class UserServiceReads(ABC):
-    """Creates, verifies, changes and deletes users, in all their stores or in none."""
+    """Creates, verifies, changes and deletes users, in all their databases or in none."""
 
     CONTRACT: ClassVar[ServiceContract] = ServiceContract(
         name="nexpo.users.v1.UserService",
@@ -36,7 +36,7 @@ class UserServiceReads(ABC):
 
     @abstractmethod
     async def get_user(self, request: users_pb2.GetUserRequest) -> users_pb2.GetUserResponse:
-        """One user, from the authority or from every store side by side."""
+        """One user, from the authority or from every database side by side."""
 
     @abstractmethod
     async def list_users(

@@ -11,7 +11,7 @@ from nexpo.users.v1 import users_pb2
 
 
 class OnboardUserWorkflow(Protocol):
-    """Creates a user in every store, provisions a home, sends a verification
+    """Creates a user in every database, provisions a home, sends a verification
     e-mail and waits until the address is verified. Whatever fails or expires
     before that is undone everywhere.
     """
@@ -56,14 +56,14 @@ OnboardUserContract: Final = WorkflowContract[OnboardUserWorkflow](
     ),
     id="{request_id}",
 )
-"""Creates a user in every store, provisions a home, sends a verification
+"""Creates a user in every database, provisions a home, sends a verification
 e-mail and waits until the address is verified. Whatever fails or expires
 before that is undone everywhere.
 """
 
 
 class UpdateUserWorkflow(Protocol):
-    """Changes a user in every store; undone in all when one fails."""
+    """Changes a user in every database; undone in all when one fails."""
 
     async def execute(self, request: users_pb2.UpdateUserRequest, /) -> users_pb2.User:
         """Runs the operation to its end."""
@@ -77,7 +77,7 @@ UpdateUserContract: Final = WorkflowContract[UpdateUserWorkflow](
     deadline=timedelta(seconds=300),
     id="{request_id}",
 )
-"""Changes a user in every store; undone in all when one fails."""
+"""Changes a user in every database; undone in all when one fails."""
 
 
 class DeleteUserWorkflow(Protocol):
@@ -101,8 +101,8 @@ DeleteUserContract: Final = WorkflowContract[DeleteUserWorkflow](
 
 
 class RepairUserWorkflow(Protocol):
-    """Makes every store's copy of a user what the authority has, and decides in
-    which stores the user lives: after a store was off, lost data or was written
+    """Makes every database's copy of a user what the authority has, and decides in
+    which databases the user lives: after one was off, lost data or was written
     by hand. A user whom the authority does not have is deleted from the others.
     """
 
@@ -120,7 +120,7 @@ RepairUserContract: Final = WorkflowContract[RepairUserWorkflow](
     deadline=timedelta(seconds=300),
     id="{request_id}",
 )
-"""Makes every store's copy of a user what the authority has, and decides in
-which stores the user lives: after a store was off, lost data or was written
+"""Makes every database's copy of a user what the authority has, and decides in
+which databases the user lives: after one was off, lost data or was written
 by hand. A user whom the authority does not have is deleted from the others.
 """

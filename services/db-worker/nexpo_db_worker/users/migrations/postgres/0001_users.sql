@@ -12,18 +12,18 @@ CREATE TABLE nexpo_users (
     etag          text COLLATE "C",
     create_time   timestamptz,
     update_time   timestamptz,
-    stores        text,
+    databases        text,
     password_hash text,
     removed_time  timestamptz,
     CONSTRAINT nexpo_users_key UNIQUE (tenant, key),
     CONSTRAINT nexpo_users_live CHECK (
         removed_time IS NOT NULL
-        OR num_nulls(user_id, email, display_name, state, etag, create_time, update_time, stores, password_hash) = 0
+        OR num_nulls(user_id, email, display_name, state, etag, create_time, update_time, databases, password_hash) = 0
     ),
     -- Tombstones hold no personal data.
     CONSTRAINT nexpo_users_tombstone CHECK (
         removed_time IS NULL
-        OR num_nonnulls(user_id, email, display_name, state, profile, etag, create_time, update_time, stores, password_hash) = 0
+        OR num_nonnulls(user_id, email, display_name, state, profile, etag, create_time, update_time, databases, password_hash) = 0
     )
 );
 CREATE UNIQUE INDEX nexpo_users_email ON nexpo_users (tenant, email) WHERE removed_time IS NULL;

@@ -13,7 +13,7 @@ CREATE TABLE dbo.nexpo_users (
     etag           NVARCHAR(128) COLLATE Latin1_General_100_BIN2 NULL,
     create_time    DATETIME2(6) NULL,
     update_time    DATETIME2(6) NULL,
-    stores         NVARCHAR(400) NULL,
+    databases         NVARCHAR(400) NULL,
     password_hash  NVARCHAR(500) NULL,
     tombstone      BIT NOT NULL CONSTRAINT nexpo_users_alive DEFAULT 0,
     tombstone_time DATETIME2(6) NULL,
@@ -23,7 +23,7 @@ CREATE TABLE dbo.nexpo_users (
             tombstone_time IS NULL AND user_id IS NOT NULL AND email IS NOT NULL
             AND display_name IS NOT NULL AND state IS NOT NULL AND etag IS NOT NULL
             AND create_time IS NOT NULL AND update_time IS NOT NULL
-            AND stores IS NOT NULL AND password_hash IS NOT NULL
+            AND databases IS NOT NULL AND password_hash IS NOT NULL
         )
     ),
     -- Tombstones hold no personal data.
@@ -31,7 +31,7 @@ CREATE TABLE dbo.nexpo_users (
         tombstone = 0 OR (
             tombstone_time IS NOT NULL AND user_id IS NULL AND email IS NULL
             AND display_name IS NULL AND state IS NULL AND profile IS NULL AND etag IS NULL
-            AND create_time IS NULL AND update_time IS NULL AND stores IS NULL
+            AND create_time IS NULL AND update_time IS NULL AND databases IS NULL
             AND password_hash IS NULL
         )
     )

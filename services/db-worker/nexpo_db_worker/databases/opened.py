@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import TypeVar
 
 from nexpo.errors.v1.errors_pb2 import Reason
@@ -12,6 +14,7 @@ from nexpo_db_worker.capabilities.fences import Fences
 from nexpo_db_worker.capabilities.origin import Origin
 from nexpo_db_worker.capabilities.records import Records
 from nexpo_db_worker.capabilities.table import Table
+from nexpo_db_worker.databases.configured import Configured
 from nexpo_db_worker.engines import ENGINES
 from nexpo_db_worker.engines.engine import DatabaseEntry, Engine, Opened
 from nexpo_db_worker.engines.migrations import Migration, migrations_of
@@ -29,11 +32,15 @@ class Database:
         fenced: By table, the fences that were asked for: what must be purged.
     """
 
-    def __init__(self, origin: Origin, engine: Engine, opened: Opened) -> None:
+    def __init__(
+        self, origin: Origin, engine: Engine, opened: Opened, migrations: Sequence[Migration]
+    ) -> None:
         self.origin = origin
         self.fenced: dict[str, Fences] = {}
         self._engine = engine
         self._opened = opened
+        self._version: str | None = None
+        self._migrations = migrations
 
     @property
     def id(self) -> str:
@@ -41,7 +48,7 @@ class Database:
         return self.origin.id
 
     def fences(self, table: Table) -> Fences:
-        """Fenced effects on a table. Raises: Fault: CAPABILITY_MISSING."""
+        """Fenced effects on a table. Raises: Fault: CAPABILITY_MISSING; ContractError."""
         made = self._made(Capability.FENCES, self._opened.fences, table)
         return self.fenced.setdefault(table.name, made)
 
@@ -55,18 +62,59 @@ class Database:
         """Answers when the database does. Raises: Fault: The database's."""
         await self._opened.ping()
 
+    async def version(self) -> str:
+        """The database's own, asked for once; "" where it tells none. Raises: As ping."""
+        if self._version is None:
+            self._version = await self._opened.version()
+        return self._version
+
+    @property
+    def kind(self) -> str:
+        """Its engine's."""
+        return self._engine.kind
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What it can be asked for."""
+        return self._engine.capabilities
+
     def _made(self, capability: Capability, make: Callable[[Table], C] | None, table: Table) -> C:
         if make is None:
             raise Fault(
                 Reason.REASON_CAPABILITY_MISSING,
                 f"{self._engine.title} cannot do what is asked for: it lacks {capability}.",
                 metadata={
-                    "database": self.id,
+                    "database": self.origin.name,
                     "engine": self._engine.kind,
                     "capability": capability,
                 },
             )
+        self._check_made(table)
         return observed(make(table), self.id, table.name)
+
+    def _check_made(self, table: Table) -> None:
+        """Without its table an engine would say so late, or keep rows that nothing fences."""
+        name = re.compile(rf"(?<![a-z0-9_])(nexpo_)?{table.name}(?![a-z0-9])")
+        if not any(name.search(migration.text) for migration in self._migrations):
+            raise ContractError(
+                f"No migration for {self._engine.kind}, which {self.id} is, makes the table"
+                f" {table.name}: write <capability>/migrations/{self._engine.kind}/NNNN_..."
+            )
+
+
+@dataclass(frozen=True)
+class Databases:
+    """The databases that are switched on: what a capability's classes ask for.
+
+    Attributes:
+        all: By id.
+        authority: The id of the one that decides.
+        configured: By id, those that are off too.
+    """
+
+    all: Mapping[str, Database]
+    authority: str
+    configured: Mapping[str, Configured]
 
 
 @asynccontextmanager
@@ -95,19 +143,25 @@ async def open_database(
     async with engine.open(entry, origin, steps) as opened:
         if set(opened.capabilities()) != engine.capabilities:
             raise ContractError(f"{engine.kind} must offer exactly what its ENGINE declares.")
-        yield Database(origin, engine, opened)
+        yield Database(origin, engine, opened, steps)
 
 
 async def open_databases(
-    entries: Sequence[DatabaseEntry], stack: AsyncExitStack
-) -> Mapping[str, Database]:
-    """Opens databases, by id; imports no driver of an engine that none of them has.
+    configured: Mapping[str, Configured], authority: str, stack: AsyncExitStack
+) -> Databases:
+    """Opens databases; imports no driver of an engine that none of them has.
 
     Args:
-        entries: Which.
+        configured: By id, those that are off too.
+        authority: The id of the one that decides.
         stack: Closes them.
 
     Raises:
         ContractError, ValueError: As open_database.
     """
-    return {entry.id: await stack.enter_async_context(open_database(entry)) for entry in entries}
+    opened = {
+        database: await stack.enter_async_context(open_database(one.entry))
+        for database, one in configured.items()
+        if one.entry is not None
+    }
+    return Databases(opened, authority, configured)

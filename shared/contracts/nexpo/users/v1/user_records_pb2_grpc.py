@@ -3,7 +3,7 @@
 import grpc
 import warnings
 
-from nexpo.data.v1 import data_pb2 as nexpo_dot_data_dot_v1_dot_data__pb2
+from nexpo.users.v1 import user_records_pb2 as nexpo_dot_users_dot_v1_dot_user__records__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -18,14 +18,14 @@ except ImportError:
 if _version_not_supported:
     raise RuntimeError(
         f'The grpc package installed is at version {GRPC_VERSION},'
-        + ' but the generated code in nexpo/data/v1/data_pb2_grpc.py depends on'
+        + ' but the generated code in nexpo/users/v1/user_records_pb2_grpc.py depends on'
         + f' grpcio>={GRPC_GENERATED_VERSION}.'
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
     )
 
 
-class UserStoreActivitiesStub:
+class UserRecordActivitiesStub:
     """Effects on users in the databases. Each effect is fenced by its key: the same
     key again finds what is there, and after its undo it can no longer land.
     """
@@ -36,70 +36,70 @@ class UserStoreActivitiesStub:
         Args:
             channel: A grpc.Channel.
         """
-        self.DescribeStores = channel.unary_unary(
-                '/nexpo.data.v1.UserStoreActivities/DescribeStores',
-                request_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.DescribeStoresRequest.SerializeToString,
-                response_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.DescribeStoresResponse.FromString,
+        self.DescribeDatabases = channel.unary_unary(
+                '/nexpo.users.v1.UserRecordActivities/DescribeDatabases',
+                request_serializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.DescribeDatabasesRequest.SerializeToString,
+                response_deserializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.DescribeDatabasesResponse.FromString,
                 _registered_method=True)
         self.ReserveEmail = channel.unary_unary(
-                '/nexpo.data.v1.UserStoreActivities/ReserveEmail',
-                request_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.ReserveEmailRequest.SerializeToString,
-                response_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.ReserveEmailResponse.FromString,
+                '/nexpo.users.v1.UserRecordActivities/ReserveEmail',
+                request_serializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.ReserveEmailRequest.SerializeToString,
+                response_deserializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.ReserveEmailResponse.FromString,
                 _registered_method=True)
         self.ReleaseEmail = channel.unary_unary(
-                '/nexpo.data.v1.UserStoreActivities/ReleaseEmail',
-                request_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.ReleaseEmailRequest.SerializeToString,
-                response_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.ReleaseEmailResponse.FromString,
+                '/nexpo.users.v1.UserRecordActivities/ReleaseEmail',
+                request_serializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.ReleaseEmailRequest.SerializeToString,
+                response_deserializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.ReleaseEmailResponse.FromString,
                 _registered_method=True)
         self.CreateUser = channel.unary_unary(
-                '/nexpo.data.v1.UserStoreActivities/CreateUser',
-                request_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.CreateUserRequest.SerializeToString,
-                response_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.CreateUserResponse.FromString,
+                '/nexpo.users.v1.UserRecordActivities/CreateUser',
+                request_serializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.CreateUserRequest.SerializeToString,
+                response_deserializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.CreateUserResponse.FromString,
                 _registered_method=True)
         self.RemoveUser = channel.unary_unary(
-                '/nexpo.data.v1.UserStoreActivities/RemoveUser',
-                request_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.RemoveUserRequest.SerializeToString,
-                response_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.RemoveUserResponse.FromString,
+                '/nexpo.users.v1.UserRecordActivities/RemoveUser',
+                request_serializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.RemoveUserRequest.SerializeToString,
+                response_deserializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.RemoveUserResponse.FromString,
                 _registered_method=True)
         self.LockUser = channel.unary_unary(
-                '/nexpo.data.v1.UserStoreActivities/LockUser',
-                request_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.LockUserRequest.SerializeToString,
-                response_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.LockUserResponse.FromString,
+                '/nexpo.users.v1.UserRecordActivities/LockUser',
+                request_serializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.LockUserRequest.SerializeToString,
+                response_deserializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.LockUserResponse.FromString,
                 _registered_method=True)
         self.UnlockUser = channel.unary_unary(
-                '/nexpo.data.v1.UserStoreActivities/UnlockUser',
-                request_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.UnlockUserRequest.SerializeToString,
-                response_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.UnlockUserResponse.FromString,
+                '/nexpo.users.v1.UserRecordActivities/UnlockUser',
+                request_serializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.UnlockUserRequest.SerializeToString,
+                response_deserializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.UnlockUserResponse.FromString,
                 _registered_method=True)
         self.ReadUser = channel.unary_unary(
-                '/nexpo.data.v1.UserStoreActivities/ReadUser',
-                request_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.ReadUserRequest.SerializeToString,
-                response_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.ReadUserResponse.FromString,
+                '/nexpo.users.v1.UserRecordActivities/ReadUser',
+                request_serializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.ReadUserRequest.SerializeToString,
+                response_deserializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.ReadUserResponse.FromString,
                 _registered_method=True)
         self.ReplaceUser = channel.unary_unary(
-                '/nexpo.data.v1.UserStoreActivities/ReplaceUser',
-                request_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.ReplaceUserRequest.SerializeToString,
-                response_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.ReplaceUserResponse.FromString,
+                '/nexpo.users.v1.UserRecordActivities/ReplaceUser',
+                request_serializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.ReplaceUserRequest.SerializeToString,
+                response_deserializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.ReplaceUserResponse.FromString,
                 _registered_method=True)
         self.EraseUser = channel.unary_unary(
-                '/nexpo.data.v1.UserStoreActivities/EraseUser',
-                request_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.EraseUserRequest.SerializeToString,
-                response_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.EraseUserResponse.FromString,
+                '/nexpo.users.v1.UserRecordActivities/EraseUser',
+                request_serializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.EraseUserRequest.SerializeToString,
+                response_deserializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.EraseUserResponse.FromString,
                 _registered_method=True)
         self.ForgetEmail = channel.unary_unary(
-                '/nexpo.data.v1.UserStoreActivities/ForgetEmail',
-                request_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.ForgetEmailRequest.SerializeToString,
-                response_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.ForgetEmailResponse.FromString,
+                '/nexpo.users.v1.UserRecordActivities/ForgetEmail',
+                request_serializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.ForgetEmailRequest.SerializeToString,
+                response_deserializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.ForgetEmailResponse.FromString,
                 _registered_method=True)
 
 
-class UserStoreActivitiesServicer:
+class UserRecordActivitiesServicer:
     """Effects on users in the databases. Each effect is fenced by its key: the same
     key again finds what is there, and after its undo it can no longer land.
     """
 
-    def DescribeStores(self, request, context):
-        """The stores that are switched on, and which of them is the authority.
+    def DescribeDatabases(self, request, context):
+        """The databases that are switched on, and which of them is the authority.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -120,7 +120,7 @@ class UserStoreActivitiesServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateUser(self, request, context):
-        """Creates a user's record in one store.
+        """Creates a user's record in one database.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -136,7 +136,7 @@ class UserStoreActivitiesServicer:
     def LockUser(self, request, context):
         """Takes the user's lock in the authority and reads the user. USER_BUSY when
         another operation holds it, ETAG_MISMATCH when the user has changed,
-        STORE_DISABLED when the user lives in a store that is switched off.
+        STORE_DISABLED when the user lives in a database that is switched off.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -150,7 +150,7 @@ class UserStoreActivitiesServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReadUser(self, request, context):
-        """Reads a user's record in one store.
+        """Reads a user's record in one database.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -164,7 +164,7 @@ class UserStoreActivitiesServicer:
         raise NotImplementedError('Method not implemented!')
 
     def EraseUser(self, request, context):
-        """Deletes a user's record from one store, whatever its etag.
+        """Deletes a user's record from one database, whatever its etag.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -178,78 +178,78 @@ class UserStoreActivitiesServicer:
         raise NotImplementedError('Method not implemented!')
 
 
-def add_UserStoreActivitiesServicer_to_server(servicer, server):
+def add_UserRecordActivitiesServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'DescribeStores': grpc.unary_unary_rpc_method_handler(
-                    servicer.DescribeStores,
-                    request_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.DescribeStoresRequest.FromString,
-                    response_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.DescribeStoresResponse.SerializeToString,
+            'DescribeDatabases': grpc.unary_unary_rpc_method_handler(
+                    servicer.DescribeDatabases,
+                    request_deserializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.DescribeDatabasesRequest.FromString,
+                    response_serializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.DescribeDatabasesResponse.SerializeToString,
             ),
             'ReserveEmail': grpc.unary_unary_rpc_method_handler(
                     servicer.ReserveEmail,
-                    request_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.ReserveEmailRequest.FromString,
-                    response_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.ReserveEmailResponse.SerializeToString,
+                    request_deserializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.ReserveEmailRequest.FromString,
+                    response_serializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.ReserveEmailResponse.SerializeToString,
             ),
             'ReleaseEmail': grpc.unary_unary_rpc_method_handler(
                     servicer.ReleaseEmail,
-                    request_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.ReleaseEmailRequest.FromString,
-                    response_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.ReleaseEmailResponse.SerializeToString,
+                    request_deserializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.ReleaseEmailRequest.FromString,
+                    response_serializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.ReleaseEmailResponse.SerializeToString,
             ),
             'CreateUser': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateUser,
-                    request_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.CreateUserRequest.FromString,
-                    response_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.CreateUserResponse.SerializeToString,
+                    request_deserializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.CreateUserRequest.FromString,
+                    response_serializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.CreateUserResponse.SerializeToString,
             ),
             'RemoveUser': grpc.unary_unary_rpc_method_handler(
                     servicer.RemoveUser,
-                    request_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.RemoveUserRequest.FromString,
-                    response_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.RemoveUserResponse.SerializeToString,
+                    request_deserializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.RemoveUserRequest.FromString,
+                    response_serializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.RemoveUserResponse.SerializeToString,
             ),
             'LockUser': grpc.unary_unary_rpc_method_handler(
                     servicer.LockUser,
-                    request_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.LockUserRequest.FromString,
-                    response_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.LockUserResponse.SerializeToString,
+                    request_deserializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.LockUserRequest.FromString,
+                    response_serializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.LockUserResponse.SerializeToString,
             ),
             'UnlockUser': grpc.unary_unary_rpc_method_handler(
                     servicer.UnlockUser,
-                    request_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.UnlockUserRequest.FromString,
-                    response_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.UnlockUserResponse.SerializeToString,
+                    request_deserializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.UnlockUserRequest.FromString,
+                    response_serializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.UnlockUserResponse.SerializeToString,
             ),
             'ReadUser': grpc.unary_unary_rpc_method_handler(
                     servicer.ReadUser,
-                    request_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.ReadUserRequest.FromString,
-                    response_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.ReadUserResponse.SerializeToString,
+                    request_deserializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.ReadUserRequest.FromString,
+                    response_serializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.ReadUserResponse.SerializeToString,
             ),
             'ReplaceUser': grpc.unary_unary_rpc_method_handler(
                     servicer.ReplaceUser,
-                    request_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.ReplaceUserRequest.FromString,
-                    response_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.ReplaceUserResponse.SerializeToString,
+                    request_deserializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.ReplaceUserRequest.FromString,
+                    response_serializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.ReplaceUserResponse.SerializeToString,
             ),
             'EraseUser': grpc.unary_unary_rpc_method_handler(
                     servicer.EraseUser,
-                    request_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.EraseUserRequest.FromString,
-                    response_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.EraseUserResponse.SerializeToString,
+                    request_deserializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.EraseUserRequest.FromString,
+                    response_serializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.EraseUserResponse.SerializeToString,
             ),
             'ForgetEmail': grpc.unary_unary_rpc_method_handler(
                     servicer.ForgetEmail,
-                    request_deserializer=nexpo_dot_data_dot_v1_dot_data__pb2.ForgetEmailRequest.FromString,
-                    response_serializer=nexpo_dot_data_dot_v1_dot_data__pb2.ForgetEmailResponse.SerializeToString,
+                    request_deserializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.ForgetEmailRequest.FromString,
+                    response_serializer=nexpo_dot_users_dot_v1_dot_user__records__pb2.ForgetEmailResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
-            'nexpo.data.v1.UserStoreActivities', rpc_method_handlers)
+            'nexpo.users.v1.UserRecordActivities', rpc_method_handlers)
     server.add_generic_rpc_handlers((generic_handler,))
-    server.add_registered_method_handlers('nexpo.data.v1.UserStoreActivities', rpc_method_handlers)
+    server.add_registered_method_handlers('nexpo.users.v1.UserRecordActivities', rpc_method_handlers)
 
 
  # This class is part of an EXPERIMENTAL API.
-class UserStoreActivities:
+class UserRecordActivities:
     """Effects on users in the databases. Each effect is fenced by its key: the same
     key again finds what is there, and after its undo it can no longer land.
     """
 
     @staticmethod
-    def DescribeStores(request,
+    def DescribeDatabases(request,
             target,
             options=(),
             channel_credentials=None,
@@ -262,9 +262,9 @@ class UserStoreActivities:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/nexpo.data.v1.UserStoreActivities/DescribeStores',
-            nexpo_dot_data_dot_v1_dot_data__pb2.DescribeStoresRequest.SerializeToString,
-            nexpo_dot_data_dot_v1_dot_data__pb2.DescribeStoresResponse.FromString,
+            '/nexpo.users.v1.UserRecordActivities/DescribeDatabases',
+            nexpo_dot_users_dot_v1_dot_user__records__pb2.DescribeDatabasesRequest.SerializeToString,
+            nexpo_dot_users_dot_v1_dot_user__records__pb2.DescribeDatabasesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -289,9 +289,9 @@ class UserStoreActivities:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/nexpo.data.v1.UserStoreActivities/ReserveEmail',
-            nexpo_dot_data_dot_v1_dot_data__pb2.ReserveEmailRequest.SerializeToString,
-            nexpo_dot_data_dot_v1_dot_data__pb2.ReserveEmailResponse.FromString,
+            '/nexpo.users.v1.UserRecordActivities/ReserveEmail',
+            nexpo_dot_users_dot_v1_dot_user__records__pb2.ReserveEmailRequest.SerializeToString,
+            nexpo_dot_users_dot_v1_dot_user__records__pb2.ReserveEmailResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -316,9 +316,9 @@ class UserStoreActivities:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/nexpo.data.v1.UserStoreActivities/ReleaseEmail',
-            nexpo_dot_data_dot_v1_dot_data__pb2.ReleaseEmailRequest.SerializeToString,
-            nexpo_dot_data_dot_v1_dot_data__pb2.ReleaseEmailResponse.FromString,
+            '/nexpo.users.v1.UserRecordActivities/ReleaseEmail',
+            nexpo_dot_users_dot_v1_dot_user__records__pb2.ReleaseEmailRequest.SerializeToString,
+            nexpo_dot_users_dot_v1_dot_user__records__pb2.ReleaseEmailResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -343,9 +343,9 @@ class UserStoreActivities:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/nexpo.data.v1.UserStoreActivities/CreateUser',
-            nexpo_dot_data_dot_v1_dot_data__pb2.CreateUserRequest.SerializeToString,
-            nexpo_dot_data_dot_v1_dot_data__pb2.CreateUserResponse.FromString,
+            '/nexpo.users.v1.UserRecordActivities/CreateUser',
+            nexpo_dot_users_dot_v1_dot_user__records__pb2.CreateUserRequest.SerializeToString,
+            nexpo_dot_users_dot_v1_dot_user__records__pb2.CreateUserResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -370,9 +370,9 @@ class UserStoreActivities:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/nexpo.data.v1.UserStoreActivities/RemoveUser',
-            nexpo_dot_data_dot_v1_dot_data__pb2.RemoveUserRequest.SerializeToString,
-            nexpo_dot_data_dot_v1_dot_data__pb2.RemoveUserResponse.FromString,
+            '/nexpo.users.v1.UserRecordActivities/RemoveUser',
+            nexpo_dot_users_dot_v1_dot_user__records__pb2.RemoveUserRequest.SerializeToString,
+            nexpo_dot_users_dot_v1_dot_user__records__pb2.RemoveUserResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -397,9 +397,9 @@ class UserStoreActivities:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/nexpo.data.v1.UserStoreActivities/LockUser',
-            nexpo_dot_data_dot_v1_dot_data__pb2.LockUserRequest.SerializeToString,
-            nexpo_dot_data_dot_v1_dot_data__pb2.LockUserResponse.FromString,
+            '/nexpo.users.v1.UserRecordActivities/LockUser',
+            nexpo_dot_users_dot_v1_dot_user__records__pb2.LockUserRequest.SerializeToString,
+            nexpo_dot_users_dot_v1_dot_user__records__pb2.LockUserResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -424,9 +424,9 @@ class UserStoreActivities:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/nexpo.data.v1.UserStoreActivities/UnlockUser',
-            nexpo_dot_data_dot_v1_dot_data__pb2.UnlockUserRequest.SerializeToString,
-            nexpo_dot_data_dot_v1_dot_data__pb2.UnlockUserResponse.FromString,
+            '/nexpo.users.v1.UserRecordActivities/UnlockUser',
+            nexpo_dot_users_dot_v1_dot_user__records__pb2.UnlockUserRequest.SerializeToString,
+            nexpo_dot_users_dot_v1_dot_user__records__pb2.UnlockUserResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -451,9 +451,9 @@ class UserStoreActivities:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/nexpo.data.v1.UserStoreActivities/ReadUser',
-            nexpo_dot_data_dot_v1_dot_data__pb2.ReadUserRequest.SerializeToString,
-            nexpo_dot_data_dot_v1_dot_data__pb2.ReadUserResponse.FromString,
+            '/nexpo.users.v1.UserRecordActivities/ReadUser',
+            nexpo_dot_users_dot_v1_dot_user__records__pb2.ReadUserRequest.SerializeToString,
+            nexpo_dot_users_dot_v1_dot_user__records__pb2.ReadUserResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -478,9 +478,9 @@ class UserStoreActivities:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/nexpo.data.v1.UserStoreActivities/ReplaceUser',
-            nexpo_dot_data_dot_v1_dot_data__pb2.ReplaceUserRequest.SerializeToString,
-            nexpo_dot_data_dot_v1_dot_data__pb2.ReplaceUserResponse.FromString,
+            '/nexpo.users.v1.UserRecordActivities/ReplaceUser',
+            nexpo_dot_users_dot_v1_dot_user__records__pb2.ReplaceUserRequest.SerializeToString,
+            nexpo_dot_users_dot_v1_dot_user__records__pb2.ReplaceUserResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -505,9 +505,9 @@ class UserStoreActivities:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/nexpo.data.v1.UserStoreActivities/EraseUser',
-            nexpo_dot_data_dot_v1_dot_data__pb2.EraseUserRequest.SerializeToString,
-            nexpo_dot_data_dot_v1_dot_data__pb2.EraseUserResponse.FromString,
+            '/nexpo.users.v1.UserRecordActivities/EraseUser',
+            nexpo_dot_users_dot_v1_dot_user__records__pb2.EraseUserRequest.SerializeToString,
+            nexpo_dot_users_dot_v1_dot_user__records__pb2.EraseUserResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -532,9 +532,9 @@ class UserStoreActivities:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/nexpo.data.v1.UserStoreActivities/ForgetEmail',
-            nexpo_dot_data_dot_v1_dot_data__pb2.ForgetEmailRequest.SerializeToString,
-            nexpo_dot_data_dot_v1_dot_data__pb2.ForgetEmailResponse.FromString,
+            '/nexpo.users.v1.UserRecordActivities/ForgetEmail',
+            nexpo_dot_users_dot_v1_dot_user__records__pb2.ForgetEmailRequest.SerializeToString,
+            nexpo_dot_users_dot_v1_dot_user__records__pb2.ForgetEmailResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,153 @@
+"""DATABASES_FILE: any number of databases of any kind, and every mistake by its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nexpo_db_worker.settings import DbSettings
+from nexpo_runtime.settings import SettingsError
+
+POSTGRES = "postgresql://u:secret@127.0.0.1:5432/db"
+TWO = """
+[databases.eu]
+kind = "postgres"
+url = { env = "EU_URL" }
+
+[databases.us]
+kind = "postgres"
+url = { file = "US_FILE" }
+
+[databases.archive]
+kind = "cosmosdb"
+url = "https://archive.example.com"
+key = { env = "ARCHIVE_KEY" }
+enabled = false
+"""
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for field in DbSettings.model_fields:
+        monkeypatch.delenv(field.upper(), raising=False)
+    monkeypatch.setenv("EU_URL", POSTGRES)
+    (tmp_path / "us").write_text(f"{POSTGRES}-us\n")
+
+
+def loaded(tmp_path: Path, text: str, **more: object) -> DbSettings:
+    file = tmp_path / "databases.toml"
+    file.write_text(text.replace("US_FILE", str(tmp_path / "us")))
+    return DbSettings.load(**{"databases_file": file, "authority_store": "eu", **more})
+
+
+def problems(tmp_path: Path, text: str, **more: object) -> list[str]:
+    with pytest.raises(SettingsError) as refused:
+        loaded(tmp_path, text, **more)
+    return [problem.removeprefix("DATABASES_FILE: ") for problem in refused.value.problems]
+
+
+def test_two_of_a_kind_are_two_databases_and_one_that_is_off_stays_known(tmp_path: Path) -> None:
+    settings = loaded(tmp_path, TWO)
+
+    assert [(entry.id, entry.kind, entry.options) for entry in settings.entries()] == [
+        ("eu", "postgres", {"url": POSTGRES}),
+        ("us", "postgres", {"url": f"{POSTGRES}-us"}),
+    ]
+    assert settings.states() == {
+        "eu": "on",
+        "us": "on",
+        "archive": "off: databases.archive.enabled is false; remove it",
+    }
+    assert "secret" not in f"{settings!r} {settings.configured!r}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("[databases.eu]", "[databases.EU]", "databases.EU: must be 1 to 63 of a-z"),
+        ('kind = "postgres"', 'kind = "oracle"', "databases.eu.kind: must be one of cosmosdb, mon"),
+        ('{ env = "EU_URL" }', '{ env = "NOBODY" }', "databases.eu.url: the environment has no NO"),
+        ('{ env = "EU_URL" }', f'"{POSTGRES}"', "databases.eu.url: must be written as url = { env"),
+        ('{ env = "EU_URL" }', '{ env = "EU_URL", file = "x" }', "databases.eu.url: must be writ"),
+        ('url = { env = "EU_URL" }', "", "databases.eu.url: is missing; write url = { env = "),
+        ("US_FILE", "/nowhere/url", "databases.us.url: the file cannot be read: No such file"),
+        ("[databases.us]", "[databases.us]\nhost = 1", "databases.us.host: is no option of post"),
+        ("enabled = false", 'enabled = "no"', "databases.archive.enabled: must be true or false"),
+        ("[databases.eu]", "[database.eu]", "database: is not known; write [databases.id]"),
+        ("[databases.eu]", "[databases.eu", "is not TOML:"),
+        (TWO, "", "databases: names no database; write [databases.id] for each"),
+        (TWO, "databases = 1", "databases: names no database"),
+        (TWO, "[databases]\neu = 1", "databases.eu: must be a table; write [databases.eu]"),
+    ],
+)
+def test_what_is_wrong_is_told_by_its_place_and_without_its_value(
+    old: str, new: str, said: str, tmp_path: Path
+) -> None:
+    assert old in TWO
+
+    found = problems(tmp_path, TWO.replace(old, new, 1))
+
+    assert any(problem.startswith(said) for problem in found), found
+    assert not any("secret" in problem for problem in found)
+
+
+def test_a_secret_of_the_wrong_form_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EU_URL", "mysql://u:secret@h/db")
+
+    (problem,) = problems(tmp_path, TWO)
+
+    assert problem.startswith("databases.eu.url: not a URL of the form postgresql://")
+    assert "secret" not in problem
+
+
+def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
+    text = TWO.replace('{ env = "EU_URL" }', "1").replace("[databases.us]", "[databases.us]\nx = 1")
+
+    assert [problem.partition(":")[0] for problem in problems(tmp_path, text)] == [
+        "databases.eu.url",
+        "databases.us.x",
+    ]
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as refused:
+        DbSettings.load(databases_file=tmp_path / "none.toml")
+
+    assert "DATABASES_FILE: cannot be read: No such file or directory" in str(refused.value)
+
+
+def test_variables_of_databases_beside_the_file_are_refused(tmp_path: Path) -> None:
+    found = problems(tmp_path, TWO, database_url=POSTGRES, enable_mongodb=True)
+
+    assert found == [
+        "DATABASE_URL: set beside DATABASES_FILE; move it into the file",
+        "ENABLE_MONGODB: set beside DATABASES_FILE; move it into the file",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("authority", "said"),
+    [
+        ("mars", "AUTHORITY_STORE: no database has this id; name one of eu, us, archive"),
+        ("archive", "AUTHORITY_STORE: archive decides, but databases.archive.enabled is false"),
+    ],
+)
+def test_the_authority_is_one_that_is_on(authority: str, said: str, tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, TWO, authority_store=authority)
+
+    assert problem.startswith(said)
+
+
+def test_production_refuses_clear_text_to_a_database_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EU_URL", "postgresql://u:secret@db.example.com/db")
+    said = "databases.eu.url: sslmode=prefer allows clear text"
+
+    found = problems(tmp_path, TWO, environment="production")
+    assert any(problem.startswith(said) for problem in found)
+    allowed = problems(tmp_path, TWO, environment="production", allow_insecure="databases.eu.url")
+    assert not any(problem.startswith(said) for problem in allowed)
