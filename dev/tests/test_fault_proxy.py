@@ -20,7 +20,10 @@ async def soon(awaited: Awaitable[T]) -> T:
 
 
 class Server:
-    """Answers each line with "re: " and the line, but "bye" with the end of its side."""
+    """Answers each line with "re: " and the line, but "bye" with the end of its side.
+
+    To "expect" it answers first that it wants to hear more, as HTTP servers do.
+    """
 
     def __init__(self) -> None:
         self.received: list[bytes] = []
@@ -33,6 +36,8 @@ class Server:
                 self.received.append(line.rstrip())
                 if line == b"bye\n":
                     writer.write_eof()
+                elif line == b"expect\n":
+                    writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                 elif b"bye" not in self.received:
                     writer.write(b"re: " + line)
             self.left.set()
@@ -63,6 +68,10 @@ class Client:
     async def read(self) -> bytes:
         """The next line; empty at the end."""
         return (await soon(self._reader.readline())).rstrip()
+
+    async def read_all(self) -> bytes:
+        """What comes until the end."""
+        return await soon(self._reader.read())
 
     async def hears_nothing(self) -> None:
         """Sees that no answer comes."""
@@ -206,19 +215,35 @@ async def test_a_held_reply_comes_after_the_effect_and_the_release(
     assert rule.holding == 0
 
 
-async def test_a_held_request_takes_effect_late_although_its_sender_has_gone(
+async def test_what_is_held_takes_its_course_although_its_sender_has_been_reset(
+    server: Server, proxy: FaultProxy
+) -> None:
+    reply = proxy.add(Rule("hold reply", (b"begin",)))
+    request = proxy.add(Rule("hold request", (b"create",)))
+    async with FaultProxy(proxy.port) as resetting:
+        client = await Client.connect(resetting)
+        client.send(b"begin")
+        await soon(reply.struck())
+        client.send(b"create")
+        await soon(request.struck())
+    request.armed = False
+    assert await (await Client.connect(proxy)).ask(b"create again") == b"re: create again"
+    reply.release()
+    assert (server.received, request.landed) == ([b"begin", b"create again"], 0)
+    request.release()
+    await soon(request.answered_late())
+    assert (server.received[2:], request.landed) == ([b"create"], 1)
+
+
+async def test_a_request_to_hear_more_is_not_yet_the_reply(
     server: Server, proxy: FaultProxy, client: Client
 ) -> None:
-    rule = proxy.add(Rule("hold request", (b"create",)))
-    client.send(b"create")
+    rule = proxy.add(Rule("hold reply", (b"expect",)))
+    assert await client.ask(b"expect") == b"HTTP/1.1 100 Continue"
+    assert rule.count == 0
+    client.send(b"more")
     await soon(rule.struck())
-    client.writer.transport.abort()
-    rule.armed = False
-    assert await (await Client.connect(proxy)).ask(b"create again") == b"re: create again"
-    assert (server.received, rule.landed) == ([b"create again"], 0)
-    rule.release()
-    await soon(rule.answered_late())
-    assert (server.received, rule.landed) == ([b"create again", b"create"], 1)
+    assert server.received == [b"expect", b"more"]
 
 
 async def test_a_held_request_goes_on_anew_when_the_server_has_closed_meanwhile() -> None:
@@ -229,17 +254,19 @@ async def test_a_held_request_goes_on_anew_when_the_server_has_closed_meanwhile(
         if len(visits) > 1:
             writer.write(b"re: " + await reader.readline())
         else:
+            begun.set()
             await rule.struck()
         writer.close()
-        await writer.wait_closed()
         closed.set()
 
-    rule, closed = Rule("hold request"), asyncio.Event()
+    rule, begun, closed = Rule("hold request", (b"create",)), asyncio.Event(), asyncio.Event()
     listening = await asyncio.start_server(serve, ports.HOST, 0)
     async with listening, FaultProxy(listening.sockets[0].getsockname()[1]) as proxy:
         proxy.add(rule)
         client = await Client.connect(proxy)
-        client.send(b"create")
+        client.writer.write(b"cre")
+        await soon(begun.wait())
+        client.send(b"ate")
         await soon(closed.wait())
         await client.hears_nothing()
         rule.release()
@@ -260,9 +287,10 @@ async def test_a_reply_breaks_off_half_way(
 async def test_an_answer_is_given_in_the_servers_place(
     server: Server, proxy: FaultProxy, client: Client
 ) -> None:
-    proxy.add(Rule("answer", (b"PUT",), answer=b"no\n"))
-    assert await client.ask(b"PUT it") == b"no"
-    assert await client.read() == b""
+    answer = b"no\n" * 2_000_000
+    proxy.add(Rule("answer", (b"PUT",), answer=answer))
+    client.send(b"PUT it")
+    assert await client.read_all() == answer
     assert server.received == []
 
 
