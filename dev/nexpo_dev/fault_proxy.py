@@ -17,7 +17,6 @@ import contextlib
 import socket
 import struct
 from collections.abc import Callable
-from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
@@ -105,12 +104,7 @@ class FaultProxy:
         self._server = await asyncio.start_server(self._accept, ports.HOST, self.port)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         assert self._server is not None
         self._server.close()
         self.cut()

@@ -294,18 +294,14 @@ async def test_an_answer_is_given_in_the_servers_place(
     assert server.received == []
 
 
-@pytest.mark.parametrize("forget", [Rule.drop, FaultProxy.heal])
 @pytest.mark.parametrize("action", ["hold request", "hold reply"])
-async def test_what_is_forgotten_is_reset(
-    server: Server, proxy: FaultProxy, client: Client, action: Action, forget: object
+async def test_what_is_held_at_the_healing_is_reset(
+    server: Server, proxy: FaultProxy, client: Client, action: Action
 ) -> None:
     rule = proxy.add(Rule(action))
     client.send(b"one")
     await soon(rule.struck())
-    if forget is Rule.drop:
-        rule.drop()
-    else:
-        proxy.heal()
+    proxy.heal()
     with pytest.raises(ConnectionError):
         await client.read()
     assert server.received == ([b"one"] if action == "hold reply" else [])
