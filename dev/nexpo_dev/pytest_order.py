@@ -33,7 +33,7 @@ LONGEST = (
     "services/gateway/tests/test_worst_input.py",
     "services/gateway/tests/test_rest.py",
     "tests/without_temporal/test_in_process.py",
-    "services/ai-worker/tests/test_claude.py",
+    "services/ai-worker/tests/claude/test_claude.py",
     "services/gateway/tests/test_outages.py",
 )
 """Files of which each takes half a minute or more, in `make test` or in `make verify`."""

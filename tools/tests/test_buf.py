@@ -22,9 +22,9 @@ def workspace(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def change(workspace: Path, old: str, new: str) -> None:
-    """Replaces a text in the users' proto."""
-    path = workspace / USERS
+def change(workspace: Path, old: str, new: str, proto: str = USERS) -> None:
+    """Replaces a text in a proto, by default the users'."""
+    path = workspace / proto
     text = path.read_text(encoding="utf-8")
     assert old in text
     path.write_text(text.replace(old, new), encoding="utf-8")
@@ -57,13 +57,18 @@ def test_a_new_field_breaks_nothing(workspace: Path) -> None:
             'enum value "2" on enum "UserView" was deleted',
         ),
         ("rpc GetUser(", "rpc FetchUser(", '"GetUser"'),
-        ("package nexpo.users.v1;", "package nexpo.users.v2;", "nexpo.users"),
     ],
 )
 def test_a_planted_break_is_found(old: str, new: str, said: str, workspace: Path) -> None:
     change(workspace, old, new)
 
     assert said in buf.breaking(workspace)
+
+
+def test_a_package_of_another_name_is_found(workspace: Path) -> None:
+    change(workspace, "package nexpo.ai.v1;", "package nexpo.ai.v2;", "proto/nexpo/ai/v1/ai.proto")
+
+    assert "nexpo.ai" in buf.breaking(workspace)
 
 
 def test_releasing_accepts_the_break(workspace: Path) -> None:

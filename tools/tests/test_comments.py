@@ -24,7 +24,10 @@ def test_services_methods_fields_and_enum_values_keep_their_words(
     assert comments["nexpo.users.v1.OnboardUserRequest.email"] == "E-mail address."
     # Reached through another message, and through another file.
     assert comments["nexpo.users.v1.Profile.plan"] == "Plan, such as free or pro."
-    assert comments["nexpo.users.v1.USER_VIEW_COPIES"] == "Beside it, what every database has."
+    assert (
+        comments["nexpo.users.v1.UserView.USER_VIEW_COPIES"]
+        == "Beside it, what every database has."
+    )
     assert comments["google.longrunning.GetOperationRequest.name"]
 
 

@@ -72,9 +72,9 @@ def test_a_user_is_onboarded_read_changed_and_deleted(nexpo: Nexpo, running: Run
     gone = nexpo("users", "get", user)
 
     assert ended["response"]["user"]["profile"] == {"locale": "de", "attributes": {"k": 1.0}}
-    assert {copy["store"] for copy in read["copies"] if copy.get("id")} == {
-        "STORE_POSTGRES",
-        "STORE_MONGODB",
+    assert {copy["database"] for copy in read["copies"] if copy.get("id")} == {
+        "databases/postgres",
+        "databases/mongodb",
     }
     assert updated.returncode == 0
     assert re.search(r"plan:\s+pro", updated.stdout)

@@ -49,11 +49,15 @@ def test_help_of_a_command_is_the_proto_s_own_words(alone: Nexpo) -> None:
     assert "Whatever fails or expires before that is undone everywhere." in said
     assert "permission users.create" in said
     assert "--email TEXT E-mail address. [an e-mail address; at most" in said
-    assert "One of postgres, mongodb, cosmosdb, sqlserver, supabase." in said
+    assert "Databases to create the user in, by name (databases/{id});" in said
     assert "--profile.time-zone TEXT IANA time zone, such as Europe/Zurich." in said
     assert "--verify-within DURATION" in said
     assert "--password-stdin" in said
     assert "--follow" in said
+
+
+def test_help_tells_the_values_of_an_enum(alone: Nexpo) -> None:
+    assert "One of basic, copies." in words(alone("users", "get", "--help").stdout)
 
 
 def test_only_what_begins_an_operation_can_be_followed(alone: Nexpo) -> None:

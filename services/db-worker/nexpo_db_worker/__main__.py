@@ -30,7 +30,7 @@ async def main(settings: DbSettings) -> None:
         await run_worker(
             settings,
             nexpo_db_worker,
-            offers=[databases, Signer(settings.service_keys)],
+            offers=[databases, databases.all[authority], Signer(settings.service_keys)],
             providers=settings.states(),
             checks={authority: pings.pop(authority)},
             optional_checks=pings,

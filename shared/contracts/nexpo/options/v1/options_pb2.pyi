@@ -130,7 +130,7 @@ class ContentLimits(_message.Message):
     largest_request_bytes: _builtins.int
     """What max_request_bytes may be at most: Temporal takes 2 MB in one message
     and 4 MB in all that a workflow does in one step, and OnboardUser writes its
-    input to five stores in one.
+    input to every database in one.
     """
     def __init__(
         self,

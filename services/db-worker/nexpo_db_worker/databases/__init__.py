@@ -1,0 +1,1 @@
+"""Databases: which are configured and open, and what is told of them."""
