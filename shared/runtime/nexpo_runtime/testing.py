@@ -32,8 +32,8 @@ from .worker.invocation import Service
 from .worker.probe import Probe
 from .workflow.temporal_engine import STATE_ATTRIBUTE, TENANT_ATTRIBUTE, use_temporal
 
-PACE = 0.02
-"""Seconds that a second of a workflow lasts."""
+PACE = 0.1
+"""Seconds that a second of a workflow lasts; so much less has an activity, too."""
 _TASK_AFTER = timedelta(seconds=2)
 _IDENTITY = "recorder"
 
@@ -58,12 +58,18 @@ class Recorder:
 
     @contextlib.asynccontextmanager
     async def serving(
-        self, workflows: Iterable[type], services: Iterable[Service] = ()
+        self, workflows: Iterable[type], services: Iterable[Service] = (), pace: float = PACE
     ) -> AsyncIterator[None]:
-        """Polls the queues of these inside the block, and of no others."""
+        """Polls the queues of these inside the block, and of no others.
+
+        Args:
+            workflows: Classes under `@operation`.
+            services: Their activities.
+            pace: Seconds that a second of a workflow lasts.
+        """
         self._workflows, services = tuple(workflows), tuple(services)
         self._client = await self._connect()
-        use_temporal(PACE, self._settings.temporal_task_queue, _TASK_AFTER)
+        use_temporal(pace, self._settings.temporal_task_queue, _TASK_AFTER)
         queues = {contract.queue for contract in map(contract_of, self._workflows) if contract}
         queues |= {service.CONTRACT.queue for service in services}
         async with AsyncExitStack() as stack:

@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack
 import pytest
 from calls import new_key, reason_of
 from structlog.testing import capture_logs
-from tcp_proxy import TcpProxy
 from user_records import new_record
 
 from nexpo.databases.v1.databases_pb2 import (
@@ -21,6 +20,7 @@ from nexpo_db_worker.databases.opened import Databases, open_databases
 from nexpo_db_worker.databases.reads import DatabaseReads
 from nexpo_db_worker.engines.engine import DatabaseEntry
 from nexpo_db_worker.users.users import UserDatabases
+from nexpo_dev.fault_proxy import FaultProxy
 
 
 def postgres(database: str, url: str) -> Configured:
@@ -28,14 +28,14 @@ def postgres(database: str, url: str) -> Configured:
 
 
 @pytest.fixture
-async def proxy(mongodb_url: str) -> AsyncIterator[TcpProxy]:
-    async with TcpProxy.before(mongodb_url) as proxy:
+async def proxy(mongodb_url: str) -> AsyncIterator[FaultProxy]:
+    async with FaultProxy.before(mongodb_url) as proxy:
         yield proxy
 
 
 @pytest.fixture
 async def databases(
-    postgres_url: str, empty_database: str, mongodb_url: str, proxy: TcpProxy
+    postgres_url: str, empty_database: str, mongodb_url: str, proxy: FaultProxy
 ) -> AsyncIterator[Databases]:
     """Two of one kind, one behind a proxy, one that is off."""
     configured = {
@@ -79,9 +79,9 @@ async def test_all_are_listed_by_name_as_they_answer(reads: DatabaseReads) -> No
 
 
 async def test_one_that_does_not_answer_costs_only_its_own_state(
-    reads: DatabaseReads, proxy: TcpProxy
+    reads: DatabaseReads, proxy: FaultProxy
 ) -> None:
-    await proxy.cut()
+    proxy.cut()
 
     _, docs, eu, _ = (await reads.list_databases(ListDatabasesRequest())).databases
 
@@ -90,7 +90,7 @@ async def test_one_that_does_not_answer_costs_only_its_own_state(
     assert not docs.HasField("latency")
     assert not docs.version
     assert eu.state == Database.READY
-    await proxy.mend()
+    proxy.heal()
 
 
 async def test_one_whose_driver_fails_in_a_way_of_its_own_costs_only_its_own_state(
@@ -110,7 +110,7 @@ async def test_one_whose_driver_fails_in_a_way_of_its_own_costs_only_its_own_sta
 
 
 async def test_one_that_is_silent_is_given_up_in_time(
-    reads: DatabaseReads, proxy: TcpProxy
+    reads: DatabaseReads, proxy: FaultProxy
 ) -> None:
     proxy.silence()
 
