@@ -144,8 +144,9 @@ def test_what_a_workflow_imports_of_its_package_keeps_the_rule_too(
     (found,) = findings(tmp_path, code)
 
     assert found == (
-        "services/shop/nexpo_shop/orders/prices.py:1: imports random, which differs per run;"
-        " use flow (orders/place_order.py imports it)"
+        "services/shop/nexpo_shop/orders/place_order.py:1: leads a replay to"
+        " services/shop/nexpo_shop/orders/prices.py:1, which imports random, which differs per run;"
+        " use flow"
     )
 
 

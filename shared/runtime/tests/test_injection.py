@@ -188,7 +188,7 @@ async def test_a_constructor_that_does_not_say_what_it_asks_for_is_named() -> No
     assert "AsksForNoType: an annotation of its arguments is no type: AttributeError" in (
         await refusal(AsksForNoType, Wood())
     )
-    assert "the type Decimal is imported for the type checker alone" in await refusal(
+    assert "nothing is called Decimal where its arguments are annotated" in await refusal(
         AsksTheTypeChecker
     )
 

@@ -74,7 +74,7 @@ class DatabasesFile:
         for name in sorted(table.keys() - known):
             self._wrong(f"{place}.{name}", f"is no option of {engine.kind}; remove it")
         if enabled is False:
-            return Configured(engine.kind, off=f"{place}.enabled is false; remove it")
+            return Configured(engine.kind, off=f"{place}.enabled is false")
         options = dict(self._options(engine, table, place))
         return Configured(engine.kind, DatabaseEntry(database, engine.kind, options))
 

@@ -85,8 +85,8 @@ async def _asked(answer: Database, opened: Opened) -> None:
         async with asyncio.timeout(_ANSWER_S):
             await opened.ping()
             answer.latency.FromTimedelta(timedelta(seconds=time.perf_counter() - began))
-            answer.version = await opened.version()
             answer.state = Database.READY
+            answer.version = await opened.version()
             return
     except Fault as fault:
         answer.reason, answer.message = fault.name, fault.message

@@ -44,7 +44,7 @@ async def databases(
         "docs": Configured(
             "mongodb", DatabaseEntry("docs", "mongodb", {"url": proxy.through(mongodb_url)})
         ),
-        "archive": Configured("cosmosdb", off="databases.archive.enabled is false; remove it"),
+        "archive": Configured("cosmosdb", off="databases.archive.enabled is false"),
     }
     async with AsyncExitStack() as stack:
         yield await open_databases(configured, "eu", stack)
@@ -63,7 +63,7 @@ async def test_all_are_listed_by_name_as_they_answer(reads: DatabaseReads) -> No
         kind="cosmosdb",
         state=Database.OFF,
         reason="STORE_DISABLED",
-        message="databases.archive.enabled is false; remove it",
+        message="databases.archive.enabled is false",
     )
     for one, kind in ((docs, "mongodb"), (eu, "postgres"), (us, "postgres")):
         assert (one.kind, one.state, one.reason) == (kind, Database.READY, "")

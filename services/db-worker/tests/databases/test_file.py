@@ -57,7 +57,7 @@ def test_two_of_a_kind_are_two_databases_and_one_that_is_off_stays_known(tmp_pat
     assert settings.states() == {
         "eu": "on",
         "us": "on",
-        "archive": "off: databases.archive.enabled is false; remove it",
+        "archive": "off: databases.archive.enabled is false",
     }
     assert "secret" not in f"{settings!r} {settings.configured!r}"
 

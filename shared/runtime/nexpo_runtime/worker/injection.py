@@ -115,8 +115,8 @@ def _hints(function: Any, place: str) -> dict[str, object]:
         return typing.get_type_hints(function)
     except NameError as error:
         raise ContractError(
-            f"{place}: the type {error.name} is imported for the type checker alone, so nothing can"
-            " be found for it: import it outside 'if TYPE_CHECKING'"
+            f"{place}: nothing is called {error.name} where its arguments are annotated: correct"
+            " the name, or import it outside 'if TYPE_CHECKING'"
         ) from None
     except Exception as error:  # whatever an annotation does when it is evaluated
         raise ContractError(
