@@ -6,7 +6,7 @@ import contextlib
 import json
 import uuid
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker
 from nexpo.contract import WorkflowContract
 from nexpo.operations.v1.operations_pb2 import Progress
 
+from .failures import fault_from
 from .names import workflow_id
 from .settings import Settings
 from .temporal.converter import data_converter
@@ -97,13 +98,16 @@ class Recorder:
             story: What happened, in a few words: "undone because a store refused".
 
         Returns:
-            How it ended: "COMPLETED", "FAILED" or "CANCELED".
+            How it ended: "COMPLETED", "CANCELED", or why it failed: "EMAIL_TAKEN".
 
         Raises:
             NondeterminismError: It does not replay: its workflow is not deterministic.
         """
-        with suppress(WorkflowFailureError):
+        failure: WorkflowFailureError | None = None
+        try:
             await handle.result()
+        except WorkflowFailureError as error:
+            failure = error
         history = await handle.fetch_history()
         await replayer(self._settings, self._workflows).replay_workflow(history)
         short = self._contracts[handle.id].name.rpartition(".")[2]
@@ -114,7 +118,8 @@ class Recorder:
             # Whoever replays it knows the queues by their own names.
             target.write_text(text.replace(self._settings.temporal_task_queue, ""), "utf-8")
         ended = EventType.Name(history.events[-1].event_type)
-        return ended.removeprefix("EVENT_TYPE_WORKFLOW_EXECUTION_")
+        ended = ended.removeprefix("EVENT_TYPE_WORKFLOW_EXECUTION_")
+        return fault_from(failure).name if failure and ended == "FAILED" else ended
 
     async def _connect(self) -> Client:
         return await Client.connect(
