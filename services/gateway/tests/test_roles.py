@@ -123,6 +123,12 @@ def test_roles_that_cannot_be_are_refused(
     assert said in str(refused.value)
 
 
+def test_the_keys_of_callers_are_asked_of_the_edge_alone() -> None:
+    GatewaySettings.load(environment="test", roles="processes")
+    with pytest.raises(SettingsError, match="API_KEYS_FILE: not set"):
+        GatewaySettings.load(environment="test", roles="edge")
+
+
 def test_a_gateway_has_both_roles_unless_it_is_told(tmp_path: Path) -> None:
     settings = GatewaySettings.load(environment="test", api_keys_file=tmp_path / "keys.json")
 
