@@ -117,6 +117,20 @@ def test_a_reminder_that_is_put_off_gives_way_to_a_mail_that_is_asked_for() -> N
     played(play)
 
 
+def test_an_account_is_whole_without_its_welcome() -> None:
+    stage = Stage(faults={"send welcome e-mail": REFUSED})
+
+    async def play() -> None:
+        operation, ending = stage.start(OnboardUser, onboarding())
+        await sleep(1)
+        await verify(operation, stage.mails[0][1].token)
+        result = await ending
+        assert result.user.state == User.ACTIVE  # type: ignore[attr-defined]  # OnboardUserResponse
+        assert hours() < 1.1
+
+    played(play)
+
+
 def test_the_first_mail_that_is_refused_undoes_everything() -> None:
     stage = Stage(faults={"send verification e-mail": REFUSED})
 

@@ -43,6 +43,12 @@ async def test_what_the_edge_accepts_the_processes_carry_out(
             assert started.health.ready
 
 
+async def test_an_edge_without_temporal_is_not_ready(keys_file: Path) -> None:
+    edge = gateway_settings("127.0.0.1:1", keys_file, roles="edge")
+    async with running(edge, workflows=(), services=()) as (_, started):
+        assert not started.health.ready
+
+
 async def test_each_role_loads_only_its_own(
     temporal: TemporalAddress, keys_file: Path, tmp_path: Path
 ) -> None:
