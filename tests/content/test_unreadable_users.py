@@ -135,6 +135,28 @@ async def test_it_is_listed_by_its_id_among_the_others(
     assert counted(store) > before
 
 
+@pytest.mark.parametrize("store", DOCUMENTS)
+async def test_many_whose_place_nobody_knows_are_listed_once_each(
+    users: UserDatabases,
+    databases: Databases,
+    doors: dict[str, BackDoor],
+    tenant: str,
+    store: str,
+) -> None:
+    records = [new_record(number) for number in range(5)]
+    for record in records:
+        await users.get(store).create(tenant, f"key/{record.user.user_id}", record)
+    for record in records[1:]:
+        await doors[id_of(store)].plant(USERS, record.user.user_id, "create_time", "long ago")
+    here = dataclasses.replace(databases, authority=id_of(store))
+    reads = UserReads(here, Signer([b"a key of these tests"]))
+
+    with activity.within(ActivityContext(tenant, "", 1)):
+        for size in (1, 2, 3):
+            found = [user.user_id for user in await walked(reads, size)]
+            assert sorted(found) == sorted(record.user.user_id for record in records)
+
+
 async def test_one_stores_unreadable_copy_is_told_beside_the_others(
     users: UserDatabases, databases: Databases, doors: dict[str, BackDoor], tenant: str
 ) -> None:

@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture
 def recorder(temporal: TemporalAddress, pytestconfig: pytest.Config) -> Recorder:
     """Runs operations on Temporal and keeps their histories in clear, so that people read them."""
-    known = _settings(temporal).model_copy(update={"encryption_keys": None})
+    known = _settings(temporal, ENCRYPTION_KEYS="")
     return Recorder(known, HISTORIES, pytestconfig.getoption("--record"))
 
 
@@ -41,10 +41,11 @@ def encrypted_recorder(temporal: TemporalAddress, pytestconfig: pytest.Config) -
     return Recorder(_settings(temporal), HISTORIES, pytestconfig.getoption("--record"))
 
 
-def _settings(temporal: TemporalAddress) -> Settings:
+def _settings(temporal: TemporalAddress, **more: str) -> Settings:
     return settings(
         TEMPORAL_ADDRESS=temporal.url,
         TEMPORAL_NAMESPACE=temporal.namespace,
         # The server is shared by all tests.
         TEMPORAL_TASK_QUEUE=f"recorder-{uuid.uuid4().hex[:8]}-",
+        **more,
     )

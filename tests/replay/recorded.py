@@ -62,12 +62,8 @@ class Recorded:
 def settings(**more: str) -> Settings:
     """With the keys of the recordings."""
     key = base64.b64encode(b"only for recorded tests, 32 byte").decode()
-    return Settings.load(
-        ENVIRONMENT="test",
-        SERVICE_KEY="recorded-histories-only",
-        ENCRYPTION_KEYS=f"recorded:{key}",
-        **more,
-    )
+    known = {"SERVICE_KEY": "recorded-histories-only", "ENCRYPTION_KEYS": f"recorded:{key}"}
+    return Settings.load(ENVIRONMENT="test", **{**known, **more})
 
 
 def histories() -> list[Recorded]:

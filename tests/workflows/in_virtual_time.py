@@ -21,9 +21,18 @@ T = TypeVar("T")
 
 
 def played(play: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Runs the play under virtual time and returns what it does."""
+    """Runs the play under virtual time and returns what it does.
+
+    Raises:
+        TimeoutError: It is not over after 100 hours, as when a step is retried for ever.
+    """
+
+    async def within() -> T:
+        async with asyncio.timeout(100 * 3600):
+            return await play()
+
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        return runner.run(play())
+        return runner.run(within())
 
 
 @dataclass

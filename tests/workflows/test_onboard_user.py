@@ -16,6 +16,7 @@ from temporalio.testing import WorkflowEnvironment
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.operations.v1.operations_pb2 import Progress, Step
 from nexpo.users.v1.users_pb2 import OnboardUserResponse, TextSource, User
+from nexpo_dev.waiting import eventually
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.failures import fault_from
 from tests.simulation.case import ONBOARD_BEFORE, ONBOARD_UNDOABLE
@@ -237,12 +238,12 @@ async def test_a_cancel_after_the_verification_changes_nothing(
     onboarding = await onboard()
     await onboarding.verify()
     assert (await onboarding.progress()).past_pivot
+    await eventually(lambda: len(activations(place)) == len(STORES))
     await onboarding.handle.cancel()
     await onboarding.dealt_with_its_cancel()
     tried = activations(place)
     released.set()
     assert_whole(place.world, await onboarding.handle.result())
-    assert len(tried) == len(STORES)
     assert all(activations(place)[step] > attempt for step, attempt in tried.items())
     assert (await onboarding.progress()).state == Progress.SUCCEEDED
 

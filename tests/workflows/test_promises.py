@@ -9,6 +9,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo.notifications.v1.notifications_pb2 import SendVerificationRequest
+from nexpo.users.v1.user_records_pb2 import CreateUserRequest
 from nexpo.users.v1.users_pb2 import (
     DeleteUserRequest,
     OnboardUserRequest,
@@ -20,7 +21,7 @@ from nexpo_gateway.processes.users.delete_user import DeleteUser
 from nexpo_gateway.processes.users.onboard_user import OnboardUser
 from nexpo_gateway.processes.users.update_user import UpdateUser
 from nexpo_runtime.errors import Fault
-from tests.simulation.world import AUTHORITY
+from tests.simulation.world import AUTHORITY, STORES
 
 from .in_virtual_time import Stage, hours, played, resend, sleep, state, verify
 
@@ -83,6 +84,24 @@ def test_a_mail_that_is_refused_after_the_first_undoes_nothing(refused: str) -> 
     assert len(stage.hours_of(other)) == 1, "the other mail came"
 
 
+def test_the_authority_holds_whoever_asks_for_another_database_and_alone_the_hash() -> None:
+    stage, request = Stage(), onboarding()
+    [other, *_] = [store for store in STORES if store != AUTHORITY]
+    request.databases.append(other)
+    request.password_hash = "hash"
+
+    async def play() -> None:
+        operation, ending = stage.start(OnboardUser, request)
+        await sleep(1)
+        await verify(operation, stage.mails[0][1].token)
+        await ending
+
+    played(play)
+    created = [request for request in stage.requests if isinstance(request, CreateUserRequest)]
+    hashes = {one.database: one.record.password_hash for one in created}
+    assert hashes == {AUTHORITY: "hash", other: ""}
+
+
 def test_a_reminder_that_is_put_off_gives_way_to_a_mail_that_is_asked_for() -> None:
     stage = Stage(faults={"send reminder": AWAY})
 
@@ -94,6 +113,20 @@ def test_a_reminder_that_is_put_off_gives_way_to_a_mail_that_is_asked_for() -> N
         assert stage.hours_of("RESEND") == [13.0]
         await verify(operation, stage.mails[-1][1].token)
         await ending
+
+    played(play)
+
+
+def test_an_account_is_whole_without_its_welcome() -> None:
+    stage = Stage(faults={"send welcome e-mail": REFUSED})
+
+    async def play() -> None:
+        operation, ending = stage.start(OnboardUser, onboarding())
+        await sleep(1)
+        await verify(operation, stage.mails[0][1].token)
+        result = await ending
+        assert result.user.state == User.ACTIVE  # type: ignore[attr-defined]  # OnboardUserResponse
+        assert hours() < 1.1
 
     played(play)
 

@@ -42,9 +42,9 @@ def test_a_planted_import_across_a_boundary_is_found(
     ignored = shutil.ignore_patterns("__pycache__", "node_modules")
     top, room = package.partition(".")[0], tmp_path / package.replace(".", "/")
     shutil.copytree(ROOT / home / top, tmp_path / top, ignore=ignored)
-    # A capability's folder: it has no __init__.py.
-    planted = room / "planted/deeply.py"
-    planted.parent.mkdir()
+    # A capability's folder: it has no __init__.py, nor a module of its own.
+    planted = room / "planted/more/deeply.py"
+    planted.parent.mkdir(parents=True)
     planted.write_text(f"{line}\n", encoding="utf-8")
 
-    assert f"{package}.planted.deeply" in check_imports(ROOT, [tmp_path / top])
+    assert f"{package}.planted.more.deeply" in check_imports(ROOT, [tmp_path / top])

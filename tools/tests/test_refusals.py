@@ -345,6 +345,13 @@ REFUSALS = {
             ),
         )
     },
+    "a list of secrets": (
+        "// More about it.\n",
+        f"// All.\n  repeated string pins = 19 [{HASHED}];\n"
+        f"  // Hashed.\n  string taker = 20 [{REDACTED}];\n  // More about it.\n",
+        "PlaceOrderRequest.pins",
+        "SENSITIVE_HASH needs a single string; use SENSITIVE_REDACT",
+    ),
     "two secrets that one field takes": (
         "// More about it.\n",
         f"// One.\n  string one = 19 [{HASHED}];\n  // Two.\n  string two = 20 [{HASHED}];\n"

@@ -37,6 +37,7 @@ def test_fields_without_order_are_known_from_the_contract() -> None:
         "copy = dict(profile.attributes)",
         "copy = list(profile.attributes.values())",
         "for i, key in enumerate(profile.attributes): pass",
+        "pairs = zip(profile.attributes, names)",
         "both = [*profile.attributes]",
         "attributes = profile.attributes\nfor key in attributes: pass",
         "for store in set(request.stores): pass",
@@ -148,6 +149,16 @@ def test_what_a_workflow_imports_of_its_package_keeps_the_rule_too(
         " services/shop/nexpo_shop/orders/prices.py:1, which imports random, which differs per run;"
         " use flow"
     )
+
+
+def test_a_package_that_a_workflow_imports_keeps_the_rule_too(tmp_path: Path) -> None:
+    folder = tmp_path / "services/shop/nexpo_shop/orders/stock"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text("import random\n", encoding="utf-8")
+
+    (found,) = findings(tmp_path, "from . import stock")
+
+    assert "orders/stock/__init__.py:1: imports random, which differs per run" in found
 
 
 def test_the_workflows_of_the_workspace_keep_the_rule() -> None:

@@ -121,12 +121,13 @@ def test_a_table_without_an_etag_has_no_records() -> None:
         database.records(SAMPLE_CLAIMS)
 
 
+@pytest.mark.parametrize("name", ["nowhere", "claims", "sample"])
 def test_a_table_that_no_migration_makes_is_refused_before_anything_is_kept(
-    database: Database,
+    name: str, database: Database
 ) -> None:
-    table = Table("nowhere", (Column("name"),), id="name")
+    table = Table(name, (Column("name"),), id="name")
     kind = database.origin.id
-    with pytest.raises(ContractError, match=f"No migration for {kind}.* makes the table nowhere: "):
+    with pytest.raises(ContractError, match=f"No migration for {kind}.* makes the table {name}: "):
         database.fences(table)
 
 

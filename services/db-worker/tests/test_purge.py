@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import structlog
+from backdoors.postgres import BackDoor
 from calls import new_key, reason_of
 from samples import SAMPLES, new_sample, sample_migrations
 from waiting import until
@@ -51,18 +52,23 @@ async def all_purged(fences: Fences, keys: list[str]) -> None:
 async def test_more_tombstones_than_one_batch_holds_are_all_purged(fences: Fences) -> None:
     await undone(fences, 2100)
     assert await purge_once(fences, datetime.now(UTC) - timedelta(minutes=1)) == 0
-    assert await purge_once(fences, datetime.now(UTC) + timedelta(minutes=1)) == 2100
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    assert await fences.purge(later) == 1000
+    assert await purge_once(fences, later) == 1100
 
 
-async def test_old_tombstones_go_in_the_background_and_rows_stay(
-    database: Database, fences: Fences
+async def test_old_tombstones_go_in_the_background_and_young_ones_and_rows_stay(
+    database: Database, fences: Fences, empty_database: str
 ) -> None:
     sample = new_sample()
     created = await fences.create("t", new_key(), sample)
-    keys = await undone(fences, 3)
-    async with purging([database], older_than=timedelta(0), every=timedelta(seconds=0.2)):
-        await all_purged(fences, keys)
+    old = await undone(fences, 3)
+    await BackDoor({"url": empty_database}).age(SAMPLES, "t")
+    [young] = await undone(fences, 1)
+    async with purging([database], older_than=timedelta(days=7), every=timedelta(seconds=0.2)):
+        await all_purged(fences, old)
     assert await database.records(SAMPLES).get("t", sample["name"]) == created
+    assert await reason_of(fences.create("t", young, new_sample())) == "FENCED"
 
 
 async def test_a_purge_goes_on_after_its_database_was_away(empty_database: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from nexpo.contract import Activity
 from nexpo.errors.v1.errors_pb2 import Reason
@@ -135,3 +136,11 @@ def test_a_problem_is_never_kept_by_a_cache_and_a_missing_key_says_how_to_send_i
     assert response.headers["cache-control"] == "no-store"
     assert {name: response.headers.get(name) for name in expected} == expected
     assert json.loads(bytes(response.body))["status"] == response.status_code
+
+
+async def test_what_runs_when_a_gateway_ends_is_said_to_be_lost(keys_file: Path) -> None:
+    with structlog.testing.capture_logs() as logged:
+        async with gateway_in_process(keys_file) as gateway:
+            await gateway.send(plan="wait")
+
+    assert [line["lost"] for line in logged if "lost" in line] == [1]

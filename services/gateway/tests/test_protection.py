@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from hashlib import sha256
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from nexpo.options.v1 import options_pb2
-from nexpo.users.v1.users_pb2 import OnboardUserRequest
+from nexpo.users.v1.users_pb2 import OnboardUserRequest, VerifyEmailRequest
 from nexpo_gateway.calls.protection import Protection
 
 
@@ -39,7 +40,13 @@ async def test_the_same_request_again_has_the_same_hash_and_no_other_has() -> No
     assert len({await hashed("t", "1"), await hashed("t", "2"), await hashed("u", "1")}) == 3
 
 
-async def test_one_password_in_two_fields_has_two_hashes() -> None:
+async def test_a_token_is_digested_as_it_was_typed() -> None:
+    request = VerifyEmailRequest(token="Tök en\n")
+    await Protection(b"key").apply(request, tenant="t", request_id="1")
+    assert request == VerifyEmailRequest(token_digest=sha256("Tök en\n".encode()).hexdigest())
+
+
+async def test_one_password_in_two_places_has_two_hashes() -> None:
     file = descriptor_pb2.FileDescriptorProto(name="vault.proto", package="vault", syntax="proto3")
     file.dependency.append("nexpo/options/v1/options.proto")
     kind = file.message_type.add(name="OpenVaultRequest")
@@ -48,11 +55,12 @@ async def test_one_password_in_two_fields_has_two_hashes() -> None:
         if number < 3:
             field.options.Extensions[options_pb2.sensitive] = options_pb2.SENSITIVE_HASH
             field.options.Extensions[options_pb2.protected_as] = f"{name}_hash"
+    kind.field.add(name="next", number=5, type=11, label=1, type_name=".vault.OpenVaultRequest")
     pool = descriptor_pool.Default()
     pool.AddSerializedFile(file.SerializeToString())
     cls: Any = message_factory.GetMessageClass(pool.FindMessageTypeByName("vault.OpenVaultRequest"))
-    request = cls(mine="correct horse", yours="correct horse")
+    request = cls(mine="correct horse", yours="correct horse", next=cls(mine="correct horse"))
     await Protection(b"key").apply(request, tenant="t", request_id="1")
-    assert (request.mine, request.yours) == ("", "")
+    assert (request.mine, request.yours, request.next.mine) == ("", "", "")
     # Whoever reads them must not learn that they are the same.
-    assert request.mine_hash != request.yours_hash
+    assert len({request.mine_hash, request.yours_hash, request.next.mine_hash}) == 3

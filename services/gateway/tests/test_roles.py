@@ -52,6 +52,12 @@ def processes_seen(started: Started) -> bool:
     return bool(checks["processes"]["status"] == "ok")
 
 
+async def test_an_edge_without_temporal_is_not_ready(keys_file: Path) -> None:
+    edge = gateway_settings("127.0.0.1:1", keys_file, roles="edge")
+    async with running(edge, workflows=(), services=()) as (_, started):
+        assert not started.health.ready
+
+
 async def test_each_role_loads_only_its_own(
     temporal: TemporalAddress, keys_file: Path, tmp_path: Path
 ) -> None:
@@ -130,6 +136,12 @@ def test_roles_that_cannot_be_are_refused(
         gateway_settings("127.0.0.1:1", tmp_path / "keys.json", roles=roles, **more)
 
     assert said in str(refused.value)
+
+
+def test_the_keys_of_callers_are_asked_of_the_edge_alone() -> None:
+    GatewaySettings.load(environment="test", roles="processes")
+    with pytest.raises(SettingsError, match="API_KEYS_FILE: not set"):
+        GatewaySettings.load(environment="test", roles="edge")
 
 
 def test_a_gateway_has_both_roles_unless_it_is_told(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_a_native_method_of_another_kind_is_named() -> None:
         watch_operation = OperationMethods.cancel_operation  # type: ignore[assignment]
 
     with pytest.raises(ContractError) as refused:
-        check([Half], QUEUE)
+        check_complete(queue_of(QUEUE), [], [], runtime=PROBE, natives=[Half])
 
     get, watch = str(refused.value).splitlines()
     assert get.endswith(

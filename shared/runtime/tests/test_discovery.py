@@ -77,6 +77,16 @@ def test_a_module_that_names_nothing_of_the_contract_is_not_imported(write: Writ
     assert len(discover(package).services) == 1
 
 
+def test_an_operation_in_a_module_that_names_no_contract_is_refused(write: Write) -> None:
+    forgotten = (
+        "from nexpo_runtime.workflow.operation import Operation\n\n\n"
+        "class PlaceOrder(Operation):\n    pass\n"
+    )
+
+    with pytest.raises(ContractError, match=r"orders\.place_order\.PlaceOrder has no contract"):
+        discover(write({"orders/place_order.py": forgotten}))
+
+
 def test_a_base_that_others_extend_is_not_served_itself(write: Write) -> None:
     more = ACTIVITIES + "\n\nclass Better(Texts):\n    pass\n"
 

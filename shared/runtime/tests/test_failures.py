@@ -101,6 +101,16 @@ def test_a_long_retry_after_is_capped() -> None:
         (RPCError("Timeout expired", RPCStatusCode.CANCELLED, b""), "DEADLINE_EXCEEDED"),
         (RPCError("canary", RPCStatusCode.DEADLINE_EXCEEDED, b""), "DEADLINE_EXCEEDED"),
         (RPCError("workflow not found", RPCStatusCode.NOT_FOUND, b""), "OPERATION_NOT_FOUND"),
+        (
+            RPCError("Namespace x is not found", RPCStatusCode.NOT_FOUND, b""),
+            "TEMPORAL_UNAVAILABLE",
+        ),
+        (RPCError("canary transport error", RPCStatusCode.UNKNOWN, b""), "TEMPORAL_UNAVAILABLE"),
+        (RPCError("canary", RPCStatusCode.RESOURCE_EXHAUSTED, b""), "RATE_LIMITED"),
+        (
+            RPCError("canary larger than max", RPCStatusCode.RESOURCE_EXHAUSTED, b""),
+            "MESSAGE_TOO_LARGE",
+        ),
         (RPCError("canary", RPCStatusCode.INTERNAL, b""), "INTERNAL"),
         (client.WorkflowUpdateRPCTimeoutOrCancelledError(), "DEADLINE_EXCEEDED"),
         (TimeoutError("canary"), "DEADLINE_EXCEEDED"),

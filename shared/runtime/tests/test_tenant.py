@@ -139,6 +139,37 @@ async def test_a_client_that_says_no_tenant_cannot_start_anything(
         )
 
 
+def test_after_the_block_calls_are_no_tenants() -> None:
+    with tenant.acting_for(TENANT):
+        assert tenant.acting_tenant() == TENANT
+    with pytest.raises(RuntimeError, match="acting_for"):
+        tenant.acting_tenant()
+
+
+def test_no_line_break_moves_the_end_of_a_scope_into_the_tenant() -> None:
+    signer = Signer([b"key"])
+    signature = signer.signature(f"{WORKFLOW}\nother", TENANT)
+    assert not signer.valid(WORKFLOW, f"other\n{TENANT}", signature)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff",
+        b"[" * 100_000,
+        b'{"tenant": "acme"}',
+        b'{"tenant": "acme", "signature": 1}',
+        rb'{"tenant": "acme", "signature": "\ud800"}',
+    ],
+)
+def test_a_header_that_says_nothing_is_refused_as_no_header_is(data: bytes) -> None:
+    for headers in ({HEADER: Payload(data=data)}, {}):
+        with pytest.raises(Fault) as caught:
+            Signer([b"key"]).verified(headers, WORKFLOW)
+        assert caught.value.reason == Reason.REASON_UNAUTHENTICATED
+
+
 def test_an_old_key_still_verifies_after_rotation() -> None:
     written = {HEADER: Signer([b"old"]).header(WORKFLOW, TENANT)}
     assert Signer([b"new", b"old"]).verified(written, WORKFLOW) == TENANT

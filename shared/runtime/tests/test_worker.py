@@ -22,6 +22,7 @@ from nexpo.health.v1.health_pb2 import ProbeRequest, ProbeResponse
 from nexpo_dev import servers
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.failures import fault_from
+from nexpo_runtime.service.health import Status
 from nexpo_runtime.settings import Environment, Settings
 from nexpo_runtime.temporal.connection import TemporalLink, connect
 from nexpo_runtime.worker.polling import QueuePoller
@@ -240,6 +241,17 @@ async def test_without_temporal_a_worker_serves_grpc_and_http(service: SampleSer
         assert (await get(started.http_port, "/ready"))[0] == 200
         assert started.grpc_port
         assert (await get(started.http_port, "/metrics"))[0] == 200
+
+
+async def test_a_check_that_a_worker_can_do_without_only_degrades_it() -> None:
+    async def away() -> None:
+        raise Fault(Reason.REASON_STORE_UNAVAILABLE)
+
+    settings = Settings.load(environment=Environment.TEST, enable_temporal=False)
+    async with running_worker(settings, queue=QUEUE, optional_checks={"other": away}) as started:
+        assert started.health.status is Status.DEGRADED
+    async with running_worker(settings, queue=QUEUE, checks={"store": away}) as started:
+        assert started.health.status is Status.FAILING
 
 
 async def test_metrics_show_our_own_and_the_sdks(

@@ -94,7 +94,7 @@ class Database:
 
     def _check_made(self, table: Table) -> None:
         """Without its table an engine would say so late, or keep rows that nothing fences."""
-        name = re.compile(rf"(?<![a-z0-9_])(nexpo_)?{table.name}(?![a-z0-9])")
+        name = re.compile(rf"(?<![a-z0-9_])(nexpo_)?{table.name}(?![a-z0-9_])")
         if not any(name.search(migration.text) for migration in self._migrations):
             raise ContractError(
                 f"No migration for {self._engine.kind}, which {self.id} is, makes the table"

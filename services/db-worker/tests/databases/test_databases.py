@@ -15,10 +15,15 @@ from nexpo.databases.v1.databases_pb2 import (
     GetDatabaseRequest,
     ListDatabasesRequest,
 )
+from nexpo.errors.v1.errors_pb2 import Reason
+from nexpo_db_worker.capabilities.origin import Origin
 from nexpo_db_worker.databases.configured import Configured
+from nexpo_db_worker.databases.opened import Database as Opened
 from nexpo_db_worker.databases.opened import Databases, open_databases
 from nexpo_db_worker.databases.reads import DatabaseReads
+from nexpo_db_worker.engines import ENGINES
 from nexpo_db_worker.engines.engine import DatabaseEntry
+from nexpo_db_worker.engines.engine import Opened as Offer
 from nexpo_db_worker.users.users import UserDatabases
 from nexpo_dev.fault_proxy import FaultProxy
 
@@ -118,6 +123,26 @@ async def test_one_that_is_silent_is_given_up_in_time(
 
     assert answer.database.state == Database.UNAVAILABLE
     assert answer.database.reason == "STORE_UNAVAILABLE"
+    assert answer.database.message == "MongoDB (docs) does not answer in time."
+
+
+async def test_one_that_breaks_off_while_it_is_asked_has_no_latency() -> None:
+    origin = Origin("eu", "Bare")
+
+    async def pong() -> None:
+        """Answers."""
+
+    async def away() -> str:
+        raise origin.fault(Reason.REASON_STORE_UNAVAILABLE)
+
+    broken = Opened(origin, ENGINES["postgres"], Offer(ping=pong, version=away), ())
+    configured = {"eu": Configured("postgres", DatabaseEntry("eu", "postgres", {}))}
+    reads = DatabaseReads(Databases({"eu": broken}, "eu", configured))
+
+    [eu] = (await reads.list_databases(ListDatabasesRequest())).databases
+
+    assert (eu.state, eu.reason) == (Database.UNAVAILABLE, "STORE_UNAVAILABLE")
+    assert not eu.HasField("latency")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from nexpo_db_worker.settings import DbSettings
 from nexpo_runtime.settings import SettingsError
 
 POSTGRES = "postgresql://u:secret@127.0.0.1:5432/db"
+LONG = "e" * 64
 TWO = """
 [databases.eu]
 kind = "postgres"
@@ -66,6 +67,8 @@ def test_two_of_a_kind_are_two_databases_and_one_that_is_off_stays_known(tmp_pat
     ("old", "new", "said"),
     [
         ("[databases.eu]", "[databases.EU]", "databases.EU: must be 1 to 63 of a-z"),
+        ("[databases.eu]", "[databases.eu_1]", "databases.eu_1: must be 1 to 63 of a-z"),
+        ("[databases.eu]", f"[databases.{LONG}]", f"databases.{LONG}: must be 1 to 63 of a-z"),
         ('kind = "postgres"', 'kind = "oracle"', "databases.eu.kind: must be one of cosmosdb, mon"),
         ('{ env = "EU_URL" }', '{ env = "NOBODY" }', "databases.eu.url: the environment has no NO"),
         ('{ env = "EU_URL" }', f'"{POSTGRES}"', "databases.eu.url: must be written as url = { env"),
@@ -121,15 +124,38 @@ def test_a_secret_behind_symbolic_links_beside_the_file_is_found_from_anywhere(
     assert settings.entries()[1].options == {"url": f"{POSTGRES}-us"}
 
 
-def test_a_secret_of_the_wrong_form_is_not_shown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("mysql://u:secret@h/db", "not a URL of the form postgresql://"),
+        (
+            f"{POSTGRES}?sslmode=verify-full&sslrootcert=/nowhere/ca.pem",
+            "there is no such file as its",
+        ),
+    ],
+)
+def test_a_secret_with_which_nobody_could_connect_is_not_shown(
+    url: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("EU_URL", "mysql://u:secret@h/db")
+    monkeypatch.setenv("EU_URL", url)
 
     (problem,) = problems(tmp_path, TWO)
 
-    assert problem.startswith("databases.eu.url: not a URL of the form postgresql://")
+    assert problem.startswith(f"databases.eu.url: {said}")
     assert "secret" not in problem
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\n", "the file is empty; write the value into it"),
+        (b"\xff", "the file is not UTF-8; write the value alone into it"),
+    ],
+)
+def test_a_file_that_holds_no_secret_is_told(content: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / "us").write_bytes(content)
+
+    assert problems(tmp_path, TWO) == [f"databases.us.url: {said}"]
 
 
 def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
@@ -146,6 +172,15 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
         DbSettings.load(databases_file=tmp_path / "none.toml")
 
     assert "DATABASES_FILE: cannot be read: No such file or directory" in str(refused.value)
+
+
+def test_a_file_in_another_encoding_is_told(tmp_path: Path) -> None:
+    (tmp_path / "databases.toml").write_text(TWO, encoding="utf-16")
+
+    with pytest.raises(SettingsError) as refused:
+        DbSettings.load(databases_file=tmp_path / "databases.toml")
+
+    assert "DATABASES_FILE: is not UTF-8; write it as TOML in UTF-8" in str(refused.value)
 
 
 def test_variables_of_databases_beside_the_file_are_refused(tmp_path: Path) -> None:
@@ -170,13 +205,25 @@ def test_the_authority_is_one_that_is_on(authority: str, said: str, tmp_path: Pa
     assert problem.startswith(said)
 
 
+SUPABASE = """
+[databases.eu]
+kind = "supabase"
+url = "https://project.example.com"
+key = { env = "SUPABASE_SECRET" }
+database_url = { env = "EU_URL" }
+"""
+
+
+@pytest.mark.parametrize(("text", "option"), [(TWO, "url"), (SUPABASE, "database_url")])
 def test_production_refuses_clear_text_to_a_database_of_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    text: str, option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EU_URL", "postgresql://u:secret@db.example.com/db")
-    said = "databases.eu.url: sslmode=prefer allows clear text"
+    monkeypatch.setenv("SUPABASE_SECRET", "key")
+    said = f"databases.eu.{option}: sslmode=prefer allows clear text"
 
-    found = problems(tmp_path, TWO, environment="production")
+    found = problems(tmp_path, text, environment="production")
     assert any(problem.startswith(said) for problem in found)
-    allowed = problems(tmp_path, TWO, environment="production", allow_insecure="databases.eu.url")
+    more = {"environment": "production", "allow_insecure": f"databases.eu.{option}"}
+    allowed = problems(tmp_path, text, **more)
     assert not any(problem.startswith(said) for problem in allowed)

@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -50,6 +51,21 @@ async def test_workers_that_start_at_once_make_the_indexes_of_an_empty_database(
         await users[0].create("t", new_key(), new_record("one@example.com"))
         other = new_record("one@example.com")
         assert await reason_of(users[1].create("t", new_key(), other)) == "EMAIL_TAKEN"
+    await client.drop_database(name)
+
+
+async def test_a_purge_takes_a_thousand_at_once(
+    mongodb_url: str, client: AsyncIOMotorClient[dict[str, Any]]
+) -> None:
+    name = f"test_{uuid.uuid4().hex}"
+    url = urlunsplit(urlsplit(mongodb_url)._replace(path=f"/{name}"))
+    async with open_database(DatabaseEntry("mongodb", "mongodb", {"url": url})) as database:
+        await database.ping()
+        now = datetime.now(UTC)
+        tombstone = {"tenant": "t", "live": False, "removed_time": now}
+        await client[name]["claims"].insert_many([{**tombstone, "key": n} for n in range(1001)])
+        fences = database.fences(CLAIMS)
+        assert [await fences.purge(now + timedelta(seconds=1)) for _ in range(2)] == [1000, 1]
     await client.drop_database(name)
 
 

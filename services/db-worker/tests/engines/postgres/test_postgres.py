@@ -54,6 +54,24 @@ async def test_a_migration_that_takes_longer_than_a_call_is_done_in_the_end(
         await recovered(database.ping)
 
 
+async def test_migrations_are_made_in_order_and_all_or_none(empty_database: str) -> None:
+    entry = DatabaseEntry("postgres", "postgres", {"url": empty_database})
+    good = [
+        Migration("0001_samples.sql", "CREATE TABLE nexpo_samples ()"),
+        Migration("0002_names.sql", "ALTER TABLE nexpo_samples ADD COLUMN name text"),
+    ]
+    broken = Migration("0003_broken.sql", "ALTER TABLE nexpo_nowhere ADD COLUMN name text")
+    async with open_database(entry, [*good, broken]) as database:
+        assert await reason_of(database.ping()) == "STORE_REFUSED"
+    connection = await asyncpg.connect(empty_database)
+    assert await connection.fetchval("SELECT to_regclass('nexpo_samples')") is None
+    async with open_database(entry, good) as database:
+        await database.ping()
+    names = await connection.fetch("SELECT name FROM nexpo_migrations ORDER BY name")
+    await connection.close()
+    assert [row["name"] for row in names] == [step.name for step in good]
+
+
 async def test_a_role_without_rights_to_create_works_on_a_migrated_database(
     empty_database: str,
 ) -> None:
