@@ -2,7 +2,7 @@
 
     async with Stack(folder, fault_proxies=["postgres"]) as stack:
         stack.gateway.url, stack.api_key
-        stack.proxies["postgres"].hold_replies(containing=b"INSERT 0 1")
+        stack.proxies["postgres"].cut()
         await stack.services["db-worker"].kill()
         await stack.services["db-worker"].start()
 

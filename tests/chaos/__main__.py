@@ -22,7 +22,7 @@ from .field import open_field
 from .matrix import WAVES
 from .trial import Outcome
 from .world import WATCHERS, WorldOutcome, bear, watch_and_wait
-from .world_faults import BY_RULE, PLAIN, WORLD_FAULTS, mount_small_disk, unmount
+from .world_faults import WORLD_FAULTS, WORLD_PROXIED, mount_small_disk, unmount
 
 _WORLD_SETTINGS = {"PUBLIC_RATE_LIMIT": "500"}
 """The contract's own time-outs: how long recovery takes is to be the real thing."""
@@ -57,7 +57,9 @@ async def play_world(only: str) -> list[WorldOutcome]:
     with _folder() as folder:
         mount_small_disk(folder / "postgres")
         try:
-            async with open_field(folder, _WORLD_SETTINGS, by_rule=BY_RULE, plain=PLAIN) as field:
+            async with open_field(
+                folder, _WORLD_SETTINGS, proxied=WORLD_PROXIED, legible=False
+            ) as field:
                 for fault in faults:
                     outcomes.append(await bear(field, fault))
                     _print_world(outcomes[-1])

@@ -16,9 +16,8 @@ from nexpo_dev.stack import Stack
 
 from .evidence import Evidence, gather
 from .onboarding import Mails, Onboarding
-from .places import PROXIED, Person
+from .places import PROXIED, Person, without_tds_headers
 from .refusals import Refusals
-from .rule_proxy import RuleProxy, without_tds_headers
 
 SETTINGS = {"TIME_SCALE": "0.2", "LOG_LEVEL": "INFO", "PUBLIC_RATE_LIMIT": "500"}
 """A dead worker shows by its time-outs: 2 s instead of 10."""
@@ -27,7 +26,7 @@ _RECONNECT = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_b
 
 
 class Field:
-    """A running stack with a rule proxy before every store.
+    """A running stack with fault proxies.
 
     Args:
         stack: Started.
@@ -49,12 +48,6 @@ class Field:
         number = next(self._numbers)
         request_id = f"{name}-{number:04d}"
         return Onboarding(self.client, self.mails, Person(request_id, f"p{number:04d}@example.com"))
-
-    def proxy(self, server: str) -> RuleProxy:
-        """The rule proxy before a server."""
-        found = self.stack.proxies[server]
-        assert isinstance(found, RuleProxy)
-        return found
 
     async def warm_up(self) -> None:
         """Onboard somebody, so that every store has its tables, and install the triggers."""
@@ -84,22 +77,20 @@ async def open_field(
     folder: Path,
     settings: Mapping[str, str] = SETTINGS,
     *,
-    by_rule: Collection[str] = PROXIED,
-    plain: Collection[str] = (),
+    proxied: Collection[str] = PROXIED,
+    legible: bool = True,
 ) -> AsyncIterator[Field]:
     """A new stack in a folder, deleted at the end.
 
     Args:
         folder: An empty one.
         settings: Of all services.
-        by_rule: Servers before which a RuleProxy stands.
-        plain: What a FaultProxy stands before.
+        proxied: What a fault proxy stands before.
+        legible: Whether SQL Server's is to read what it carries, which is encrypted otherwise.
     """
-    stack = Stack(folder, fault_proxies=[*by_rule, *plain], settings=settings)
-    for name in by_rule:
-        unframe = without_tds_headers if name == "sqlserver" else None
-        stack.proxies[name] = RuleProxy(stack.proxies[name].target, unframe)
-    if "sqlserver" in by_rule:  # the proxy must be able to read what it is to stop
+    stack = Stack(folder, fault_proxies=proxied, settings=settings)
+    if "sqlserver" in proxied and legible:
+        stack.proxies["sqlserver"].unframe = without_tds_headers
         stack.servers.sqlserver.encrypt = "optional"
     async with running(stack, _RECONNECT) as channel:
         field = Field(stack, channel)

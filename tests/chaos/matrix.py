@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from nexpo.client import NexpoError
 from nexpo.operations.v1.operations_pb2 import Step
 from nexpo.users.v1.users_pb2 import UpdateUserRequest
+from nexpo_dev.fault_rules import Action
 
 from .field import Field
 from .onboarding import PATIENCE
 from .places import ACTIVATIONS, CREATES, FENCED, FORWARD, HOME, MAIL, RESERVE, TEXT, UNDOS, Place
 from .refusals import refusal_of
-from .rule_proxy import Action
 from .trial import Trial
 from .wave import Wave
 
@@ -37,7 +37,7 @@ async def _refused(wave: Wave, field: Field) -> None:
     await field.refusals.clear()
     for trial in others:
         if trial.ruled:
-            trial.rule.disarm()
+            trial.rule.armed = False
         trial.healed = time.monotonic()
     await wave.each(Trial.finish, others)
 
@@ -52,7 +52,7 @@ async def _timed_out(wave: Wave, field: Field) -> None:
     """It commits, and the reply never comes: the attempt times out, the next one finds it."""
     await wave.pause(field, "hold reply")
     for trial in wave.trials:
-        trial.rule.disarm()
+        trial.rule.armed = False
     await wave.check_effects(field, there=True)
     wave.healed()
     await wave.each(Trial.finish)
@@ -65,7 +65,7 @@ async def _late(wave: Wave, field: Field) -> None:
     await wave.pause(field, "hold request")
     await wave.check_effects(field, there=False)
     for trial in wave.trials:
-        trial.rule.disarm()
+        trial.rule.armed = False
 
     async def overtaken(trial: Trial) -> None:
         if trial.place.phase == "forward":
@@ -134,7 +134,7 @@ async def _killed(wave: Wave, field: Field, action: Action, services: Sequence[s
         trial.expect(trial.rule.holding > 0, "the kill struck nothing")
     await field.kill(*services)
     for trial in wave.trials:
-        trial.rule.disarm()
+        trial.rule.armed = False
     await field.start(*services)
     wave.healed()
 
@@ -150,6 +150,7 @@ async def _worker_killed_after_report(wave: Wave, field: Field) -> None:
     await field.kill(*WORKERS)
     for trial in wave.trials:
         if trial.ruled:
+            trial.rule.armed = False
             trial.rule.drop()
     await field.start(*WORKERS)
     wave.healed()
@@ -187,10 +188,9 @@ async def _cancelled(wave: Wave, field: Field) -> None:
             # One that has ended meanwhile, by an attempt that found its work done, stays as it is.
             over = trial.whole and (await trial.onboarding.operation.operation()).done
             trial.expect(over or not trial.whole, "a cancel after the pivot was taken")
+        trial.rule.armed = False
         if trial.place.phase != "forward":
             trial.rule.release()
-        else:
-            trial.rule.disarm()
 
     wave.healed()
     await wave.each(cancel)

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from .rule_proxy import Action, Rule
+from nexpo_dev.fault_rules import Action, Rule
 
+_TDS_HEADER = 8
 TENANT = "dev"
 STORES = ("postgres", "mongodb", "cosmosdb", "sqlserver", "supabase")
 Phase = Literal["forward", "undo", "activation"]
@@ -135,3 +136,15 @@ UNDOS = (
     *(_store_place(store, f"create in {store}", "undo") for store in STORES),
     Place("provision home", "undo", "object_storage", _home_undo),
 )
+
+
+def without_tds_headers(data: bytes) -> bytes:
+    """What a client of SQL Server sent, without the headers between its packets."""
+    parts, at = [], 0
+    while at + _TDS_HEADER <= len(data):
+        length = int.from_bytes(data[at + 2 : at + 4], "big")
+        if length < _TDS_HEADER:
+            return data
+        parts.append(data[at + _TDS_HEADER : at + length])
+        at += length
+    return b"".join(parts)

@@ -199,7 +199,7 @@ def memory_slopes(memory: Sequence[dict[str, object]]) -> dict[str, dict[str, fl
 
 async def main(folder: Path, minutes: float, say: Callable[[str], None]) -> int:
     """Soaks, reports, and says what missed. Returns the exit code."""
-    async with open_field(folder, _SETTINGS, by_rule=()) as place:
+    async with open_field(folder, _SETTINGS, proxied=()) as place:
         soak = Soak(place, say)
         capacity = await soak.capacity(min(CAPACITY_SECONDS, minutes * 60))
         rate = LOAD * capacity

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field
 from nexpo.client import progress_of
 from nexpo.operations.v1.operations_pb2 import Progress
 from nexpo.users.v1.users_pb2 import OnboardUserResponse
+from nexpo_dev.fault_rules import Action, Rule
 
 from . import evidence as stores
 from .field import Field
 from .onboarding import Onboarding
 from .places import Person, Place
-from .rule_proxy import Action, Rule
 
 _ENDINGS = {True: Progress.SUCCEEDED, False: Progress.CANCELLED}
 
@@ -129,4 +129,4 @@ class Trial:
 
     def _add(self, action: Action, place: Place, answer: bytes = b"") -> Rule:
         rule = place.rule(action, self.person, self.user_id, answer)
-        return self.field.proxy(place.server).add(rule)
+        return self.field.stack.proxies[place.server].add(rule)

@@ -7,12 +7,12 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from nexpo.client import NexpoError
+from nexpo_dev.fault_rules import Action
 
 from . import evidence as stores
 from .field import Field
 from .onboarding import PATIENCE
 from .places import Place
-from .rule_proxy import Action
 from .trial import Outcome, Trial
 
 WHOLE = "the stores as a whole"

@@ -19,11 +19,11 @@ from pathlib import Path
 import httpx
 
 from nexpo_dev.fault_proxy import FaultProxy
+from nexpo_dev.fault_rules import Action, Rule
 from nexpo_dev.servers import Server
 
 from .field import Field
-from .places import STORES
-from .rule_proxy import Action, Rule
+from .places import PROXIED, STORES
 
 DISK_MIB = 320
 _FAULT_SECONDS = 5.0
@@ -93,12 +93,12 @@ def _all_requests(name: str, action: Action, answer: bytes = b"", every: float =
     async def pace(rule: Rule) -> None:
         while True:
             await asyncio.sleep(every)
-            rule.let_go()
+            rule.release()
 
     @contextlib.asynccontextmanager
     async def strike(field: Field) -> AsyncIterator[None]:
-        proxy = field.proxy(name)
-        rule = proxy.add(Rule(action, (), answer=answer))
+        proxy = field.stack.proxies[name]
+        rule = proxy.add(Rule(action, answer=answer))
         pacing = asyncio.create_task(pace(rule)) if every else None
         try:
             yield
@@ -215,8 +215,7 @@ def unmount(folder: Path) -> None:
     subprocess.run(["umount", "--lazy", str(folder)], capture_output=True, check=False)
 
 
-BY_RULE = ("mailbox", "object_storage")
-PLAIN = (*STORES, "claude", "db-worker:temporal")
+WORLD_PROXIED = (*PROXIED, "db-worker:temporal")
 
 WORLD_FAULTS = (
     WorldFault("Temporal killed and restarted", _killed("temporal"), all_succeed=True),
@@ -235,9 +234,8 @@ WORLD_FAULTS = (
         for name in STORES
     ),
     *(
-        WorldFault(f"{name}: reset half-way through replies", _network(name, break_it))
+        WorldFault(f"{name}: reset half-way through replies", _all_requests(name, "reset reply"))
         for name in STORES
-        for break_it in [lambda proxy: proxy.reset_replies()]
     ),
     WorldFault("object storage killed and restarted", _killed("object_storage")),
     WorldFault(

@@ -48,7 +48,7 @@ async def test_a_blocked_undo_is_listed_and_finishes_when_retried_after_the_repa
         assert (await operation.progress()).state == Progress.UNDO_BLOCKED
         await mend()
         retry = RetryOperationTaskRequest(operation=operation.name, task=task.task)
-        await house.tasks.retry_operation_task(retry)
+        await _retried(house, retry)
         with pytest.raises(NexpoError) as undone:
             await operation.result(PATIENCE)
     assert undone.value.reason == "STORE_REFUSED"
@@ -102,7 +102,7 @@ async def test_a_step_that_a_store_refuses_after_the_pivot_is_a_task_too(house: 
         assert cancelled.reason == "OPERATION_PAST_PIVOT"
         await mend()
         retry = RetryOperationTaskRequest(operation=operation.name, task=task.task)
-        await house.tasks.retry_operation_task(retry)
+        await _retried(house, retry)
         answer = await operation.result(PATIENCE)
     assert answer.user.state == User.ACTIVE
     assert (await operation.progress()).state == Progress.SUCCEEDED
@@ -128,3 +128,12 @@ async def _listed(house: House, operation: OnboardUserOperation) -> list[Operati
             if len(found) == wanted and known:
                 return found
             await asyncio.sleep(0.1)
+
+
+async def _retried(house: House, retry: RetryOperationTaskRequest) -> None:
+    """Has a mended task tried again; the operation's own next try may have been quicker."""
+    try:
+        await house.tasks.retry_operation_task(retry)
+    except NexpoError as error:
+        if error.reason not in ("TASK_NOT_FOUND", "OPERATION_DONE"):
+            raise

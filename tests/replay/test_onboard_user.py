@@ -103,13 +103,14 @@ async def test_one_store_refuses(begin: Begin, recorder: Recorder) -> None:
     )
 
     story = "undone because a store refused"
-    assert await recorder.keep(onboarding.handle, story) == "FAILED"
+    assert await recorder.keep(onboarding.handle, story) == "STORE_REFUSED"
 
 
 async def test_nobody_verifies(begin: Begin, recorder: Recorder) -> None:
     onboarding = await begin(verify_within=2)
 
-    assert await recorder.keep(onboarding.handle, "undone because it expired") == "FAILED"
+    story = "undone because it expired"
+    assert await recorder.keep(onboarding.handle, story) == "VERIFICATION_EXPIRED"
 
 
 async def test_it_is_cancelled_while_it_waits_and_while_it_undoes(
@@ -157,7 +158,7 @@ async def test_of_two_blocked_undos_a_human_retries_one_and_does_the_other(
         MarkOperationTaskDoneResponse,
     )
 
-    assert await recorder.keep(onboarding.handle, "undone with blocked undos") == "FAILED"
+    assert await recorder.keep(onboarding.handle, "undone with blocked undos") == "STORE_REFUSED"
 
 
 async def _update(

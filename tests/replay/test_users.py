@@ -67,7 +67,7 @@ async def test_a_change_is_refused_by_one_store(user: User, recorder: Recorder) 
     )
     handle = await recorder.start(UpdateUserContract, _change(user_id), tenant)
 
-    assert await recorder.keep(handle, "undone because a store refused") == "FAILED"
+    assert await recorder.keep(handle, "undone because a store refused") == "STORE_REFUSED"
 
 
 async def test_a_deletion_succeeds_at_the_second_attempt_of_one_store(
@@ -90,7 +90,7 @@ async def test_a_deletion_with_an_old_etag_gives_the_lock_back(
     request = DeleteUserRequest(user_id=user_id, etag="old", request_id="deletion")
     handle = await recorder.start(DeleteUserContract, request, tenant)
 
-    assert await recorder.keep(handle, "undone because the etag was old") == "FAILED"
+    assert await recorder.keep(handle, "undone because the etag was old") == "ETAG_MISMATCH"
 
 
 async def test_a_missing_copy_and_one_that_differs_are_repaired(
@@ -113,4 +113,5 @@ async def test_a_store_that_cannot_be_read_ends_a_repair(user: User, recorder: R
     request = RepairUserRequest(user_id=user_id, request_id="repair")
     handle = await recorder.start(RepairUserContract, request, tenant)
 
-    assert await recorder.keep(handle, "undone because a store could not be read") == "FAILED"
+    story = "undone because a store could not be read"
+    assert await recorder.keep(handle, story) == "STORE_REFUSED"

@@ -63,14 +63,23 @@ def check_workflows(root: Path) -> list[Finding]:
     """Every finding in the workflow modules of a workspace.
 
     A workflow module has a class under `@operation`, or is imported by one from its
-    own package: whatever it does, a replay does again.
+    own package: whatever it does, a replay does again. What an imported one does is told
+    at the import that leads to it, the first of it.
     """
     found: list[Finding] = []
     for package in sorted(root.glob("services/*/nexpo_*")):
+        told: set[tuple[Path, int]] = set()
         for module in _workflow_modules(package):
-            advice = _advice(module.tree, package, module.file)
             name = module.file.relative_to(root)
-            found += [Finding(name, line, text + module.reason) for line, text in sorted(advice)]
+            advice = sorted(_advice(module.tree, package, module.file))
+            if module.led is None:
+                found += [Finding(name, line, text) for line, text in advice]
+            elif advice and module.led not in told:
+                told.add(module.led)
+                line, text = advice[0]
+                workflow, at = module.led
+                leads = f"leads a replay to {name}:{line}, which {text}"
+                found.append(Finding(workflow.relative_to(root), at, leads))
     return found
 
 
@@ -78,22 +87,22 @@ def check_workflows(root: Path) -> list[Finding]:
 class _Module:
     file: Path
     tree: ast.Module
-    reason: str
+    led: tuple[Path, int] | None
+    """The workflow, and the line of its import, that leads here."""
 
 
 def _workflow_modules(package: Path) -> list[_Module]:
     trees = {file: _parsed(file) for file in sorted(package.rglob("*.py"))}
     modules = {
-        file: _Module(file, tree, "") for file, tree in trees.items() if _has_operation(tree)
+        file: _Module(file, tree, None) for file, tree in trees.items() if _has_operation(tree)
     }
     waiting = list(modules.values())
     for module in waiting:  # grows meanwhile
-        for _, _, file in _own_imports(module.tree, package, module.file):
+        for line, _, file in _own_imports(module.tree, package, module.file):
             if file is not None and file not in modules:
-                reason = module.reason or f" ({module.file.relative_to(package)} imports it)"
-                modules[file] = _Module(file, trees[file], reason)
+                modules[file] = _Module(file, trees[file], module.led or (module.file, line))
                 waiting.append(modules[file])
-    return [modules[file] for file in sorted(modules)]
+    return waiting
 
 
 def _parsed(file: Path) -> ast.Module:
@@ -139,7 +148,12 @@ def _own_imports(
         if parts[0] != package.name:
             continue
         folder = package.joinpath(*parts[1:])
-        found = [folder / f"{name}.py", folder.with_suffix(".py"), folder / name / "__init__.py"]
+        found = [
+            folder / f"{name}.py",
+            folder.with_suffix(".py"),
+            folder / name / "__init__.py",
+            folder / "__init__.py",
+        ]
         yield line, f"{module}.{name}", next((one for one in found if one.is_file()), None)
 
 

@@ -15,6 +15,7 @@ from nexpo.client import NexpoError
 from nexpo.operations.v1.operations_pb2 import Progress, Step
 from nexpo.users.v1.users_client import OnboardUserOperation, UserServiceClient
 from nexpo.users.v1.users_pb2 import OnboardUserRequest, OnboardUserResponse
+from nexpo_dev.fault_rules import Rule
 from nexpo_dev.stack import Stack
 
 from .screen import Screen
@@ -102,10 +103,11 @@ class Stage:
     async def survives(self, act: Act) -> None:
         """db-worker is killed after its first commit of the record, before it could report."""
         proxy = self.stack.proxies["postgres"]
-        proxy.hold_replies(to=act.person.partition("@")[0].capitalize().encode())
+        create = (b"/create in postgres", act.person.encode())
+        rule = proxy.add(Rule("hold reply", create))
         operation = await self._begin(act)
         async with asyncio.timeout(_PATIENCE):
-            await proxy.held()
+            await rule.struck()
         found = await self._testify(act, "before the kill")
         _expect(len(found[0].ids) == 1, "the first commit is not there", found)
         worker = self.stack.services["db-worker"]

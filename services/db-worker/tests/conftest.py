@@ -11,7 +11,6 @@ import pytest
 from backdoors import BackDoor, back_door, place_of
 from distant import Distant
 from samples import SAMPLE_CLAIMS, SAMPLES, sample_migrations
-from tcp_proxy import TcpProxy
 
 from nexpo_db_worker.capabilities.fences import Fences
 from nexpo_db_worker.capabilities.records import Records
@@ -19,6 +18,7 @@ from nexpo_db_worker.claims import Claims
 from nexpo_db_worker.databases.opened import Database, open_database
 from nexpo_db_worker.engines import ENGINES
 from nexpo_db_worker.engines.engine import DatabaseEntry
+from nexpo_dev.fault_proxy import FaultProxy
 from nexpo_dev.pytest_plugin import MongoAddress, PostgresAddress
 
 pytest.register_assert_rewrite("calls")
@@ -104,7 +104,7 @@ async def distant(entry: DatabaseEntry, database: Database) -> AsyncIterator[Dis
     if url.startswith("https:"):
         pytest.skip("A proxy cannot carry TLS under another name.")
     await database.ping()
-    async with TcpProxy.before(url) as proxy:
+    async with FaultProxy.before(url) as proxy:
         options = {**entry.options, "url": proxy.through(url)}
         away = DatabaseEntry(entry.id, entry.kind, options)
         async with open_database(away, sample_migrations(entry.kind)) as opened:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tcp_proxy import TcpProxy
-
 from nexpo_db_worker.databases.opened import Database
+from nexpo_dev.fault_proxy import FaultProxy
 
 
 @dataclass
@@ -14,4 +13,4 @@ class Distant:
     """A database that reaches its server through a proxy only."""
 
     database: Database
-    proxy: TcpProxy
+    proxy: FaultProxy

@@ -183,6 +183,29 @@ def test_two_migrations_of_one_name_are_refused(tmp_path: Path) -> None:
         migrations_of("postgres", tmp_path)
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["0002_votes.sql~", "0002_votes.sql.orig", "2_votes.sql", "votes.sql", "0002-votes.sql"],
+)
+def test_a_migration_that_would_run_twice_or_never_or_too_early_is_refused_by_its_name(
+    name: str, tmp_path: Path
+) -> None:
+    write(tmp_path, "votes/migrations/postgres/.0002_votes.sql.swp")
+    assert migrations_of("postgres", tmp_path) == ()
+    write(tmp_path, f"votes/migrations/postgres/{name}")
+    with pytest.raises(ContractError, match="no migration is called so: name it NNNN_name"):
+        migrations_of("postgres", tmp_path)
+
+
+def test_a_migration_is_the_same_from_every_editor(tmp_path: Path) -> None:
+    theirs, own = "\ufeffSELECT 1;\r\n", "\ufeff\\ir ../postgres/0001_users.sql\r\n"
+    for kind, text in (("postgres", theirs), ("supabase", own)):
+        write(tmp_path, f"users/migrations/{kind}/0001_users.sql")
+        (tmp_path / f"users/migrations/{kind}/0001_users.sql").write_bytes(text.encode())
+    assert [one.text for one in migrations_of("postgres", tmp_path)] == ["SELECT 1;\n"]
+    assert [one.text for one in migrations_of("supabase", tmp_path)] == ["SELECT 1;\n\n"]
+
+
 def test_every_folder_of_migrations_is_for_an_engine_that_there_is() -> None:
     package = Path(nexpo_db_worker.__file__).parent
     assert {folder.name for folder in package.glob("*/migrations/*")} <= set(ENGINES)

@@ -13,13 +13,13 @@ import structlog
 from backdoors.postgres import BackDoor
 from calls import new_key, reason_of
 from samples import SAMPLES, new_sample, sample_migrations
-from tcp_proxy import TcpProxy
 from waiting import until
 
 from nexpo_db_worker.capabilities.fences import Fences
 from nexpo_db_worker.databases.opened import Database, open_database
 from nexpo_db_worker.engines.engine import DatabaseEntry
 from nexpo_db_worker.purge import purge_once, purging
+from nexpo_dev.fault_proxy import FaultProxy
 
 
 def opened(url: str) -> AbstractAsyncContextManager[Database]:
@@ -73,16 +73,16 @@ async def test_old_tombstones_go_in_the_background_and_young_ones_and_rows_stay(
 
 async def test_a_purge_goes_on_after_its_database_was_away(empty_database: str) -> None:
     async with (
-        TcpProxy.before(empty_database) as proxy,
+        FaultProxy.before(empty_database) as proxy,
         opened(proxy.through(empty_database)) as database,
     ):
         fences = database.fences(SAMPLES)
         keys = await undone(fences, 2)
-        await proxy.cut()
+        proxy.cut()
         with structlog.testing.capture_logs() as logged:
             async with purging([database], older_than=timedelta(0), every=timedelta(seconds=0.1)):
                 await until(lambda: failed_rounds(logged, 2))
-                await proxy.mend()
+                proxy.heal()
                 await all_purged(fences, keys)
 
 

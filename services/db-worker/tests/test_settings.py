@@ -81,6 +81,63 @@ def test_a_wrong_url_is_named_but_not_shown(field: str, value: str) -> None:
     assert "secret" not in found[0]
 
 
+@pytest.mark.parametrize("scheme", ["postgresql", "mongodb"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "u:secret/x@h/db",
+        "u:secret#x@h/db",
+        "u:secret?x@h/db",
+        "u:secret@x@h/db",
+        "u:100%secret@h/db",
+        "u:secret@h:port/db",
+        "u:secret@h:99999/db",
+        "u:secret@h:1,h:0/db",
+    ],
+)
+def test_a_password_that_is_not_escaped_and_a_port_that_is_none_are_told_at_start(
+    scheme: str, place: str
+) -> None:
+    field = {"postgresql": "database_url", "mongodb": "mongodb_url"}[scheme]
+    given = {"database_url": SecretStr(POSTGRES), field: SecretStr(f"{scheme}://{place}")}
+    (found,) = problems(**given)
+    assert found.startswith(f"{field.upper()}: its port is no number, or its user or password")
+    assert "secret" not in found
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["u:p%40%2F@h/db", "u:p@h1:1,h2:65535/db", "u:p@[::1]:5432/db", "u@%2Ftmp/db?user=a@b"],
+)
+def test_escaped_passwords_and_all_forms_of_hosts_are_taken(place: str) -> None:
+    url = f"postgresql://{place}"
+    assert DbSettings.load(database_url=SecretStr(url)).entries()[0].options == {"url": url}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("database_url", "postgresql://u:p@h/db?sslmode=secret"),
+        ("mongodb_url", "mongodb://u:se:cret@h/db"),
+        ("cosmosdb_key", "secret?"),
+        ("cosmosdb_key", "secr\u00e9t"),
+        ("supabase_key", "secr\u00e9t"),
+        ("supabase_key", "sec\nret"),
+    ],
+)
+def test_what_no_driver_could_use_is_told_at_start(field: str, value: str) -> None:
+    given: dict[str, object] = {
+        "database_url": SecretStr(POSTGRES),
+        "cosmosdb_url": SecretStr("https://c.example"),
+        "supabase_url": SecretStr("https://s.example"),
+        field: SecretStr(value),
+    }
+    store = field.partition("_")[0]
+    (found,) = problems(**given, **({} if store == "database" else {f"enable_{store}": True}))
+    assert found.startswith(f"{field.upper()}: ")
+    assert value not in found
+
+
 def test_a_key_in_clear_text_is_refused_in_production() -> None:
     found = problems(
         environment="production",

@@ -15,7 +15,6 @@ import asyncpg
 import httpx
 from calls import new_key, reason_of
 from google.protobuf.message import Message
-from tcp_proxy import TcpProxy
 from user_records import new_record
 from waiting import until
 
@@ -28,6 +27,7 @@ from nexpo.users.v1.users_pb2 import (
     UserView,
 )
 from nexpo_db_worker.engines import ENGINES
+from nexpo_dev.fault_proxy import FaultProxy
 from nexpo_dev.pytest_plugin import CosmosAddress, SqlServerAddress, SupabaseAddress
 from nexpo_runtime.edge.worker_clients import WorkerClients
 from nexpo_runtime.settings import Environment, Settings
@@ -239,8 +239,8 @@ async def test_two_workers_start_at_once_on_an_empty_database(
 async def test_a_database_that_is_away_at_start_is_waited_for_and_migrated(
     empty_database: str,
 ) -> None:
-    async with TcpProxy.before(empty_database) as proxy:
-        await proxy.cut()
+    async with FaultProxy.before(empty_database) as proxy:
+        proxy.cut()
         async with a_worker(DATABASE_URL=proxy.through(empty_database)) as worker:
 
             async def missed() -> bool:
@@ -253,11 +253,11 @@ async def test_a_database_that_is_away_at_start_is_waited_for_and_migrated(
             await until(missed)
             assert (await worker.answer("/live"))[0] == 200
             assert (await worker.answer("/ready"))[0] == 503
-            await proxy.mend()
+            proxy.heal()
             await worker.ready()
-            await proxy.cut()
+            proxy.cut()
             await worker.ready(False)
-            await proxy.mend()
+            proxy.heal()
             await worker.ready()
             assert await worker.end() == 0
 
@@ -265,8 +265,8 @@ async def test_a_database_that_is_away_at_start_is_waited_for_and_migrated(
 async def test_a_store_beside_the_authority_that_is_away_only_degrades(
     empty_database: str, mongodb_url: str, tenant: str
 ) -> None:
-    async with TcpProxy.before(mongodb_url) as proxy:
-        await proxy.cut()
+    async with FaultProxy.before(mongodb_url) as proxy:
+        proxy.cut()
         variables = {"ENABLE_MONGODB": "true", "MONGODB_URL": proxy.through(mongodb_url)}
         async with a_worker(DATABASE_URL=empty_database, **variables) as worker:
             await worker.ready()

@@ -16,6 +16,7 @@ from .contract import Contract
 from .operations.backend import OperationsBackend
 from .operations.local import LocalBackend
 from .operations.local_attempts import LocalAttempts
+from .operations.pollers import check_polled
 from .operations.temporal import TemporalBackend
 from .settings import GatewaySettings
 
@@ -67,6 +68,11 @@ async def _temporal(
     if not settings.runs_processes:
         async with TemporalLink(settings) as link:
             health.add("temporal", link.check)
+            health.add(
+                "processes",
+                lambda: check_polled(link.require(), settings.queue(QUEUE)),
+                required=False,
+            )
             yield _backend(settings, contract, link)
         return
     polling = linked(settings, health, queue=QUEUE, workflows=workflows, services=services)

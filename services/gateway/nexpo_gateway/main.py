@@ -35,7 +35,7 @@ async def main(settings: GatewaySettings) -> None:
             settings,
             workflows=parts.workflows,
             services=parts.services,
-            providers={"mail": settings.mail_state()},
+            providers={"mail": settings.mail_state()} if settings.runs_processes else {},
         )
 
     if settings.runs_processes:

@@ -17,6 +17,7 @@ import pytest
 from nexpo_dev import ports
 from nexpo_dev.pytest_plugin import TemporalAddress
 from nexpo_gateway.engines import QUEUE
+from nexpo_gateway.server import Started
 from nexpo_gateway.settings import EDGE, PROCESSES, GatewaySettings
 from nexpo_runtime.settings import SettingsError
 from nexpo_runtime.worker.process import running_worker
@@ -37,10 +38,18 @@ async def test_what_the_edge_accepts_the_processes_carry_out(
         # Nobody polls the queue yet: it is accepted, and waits.
         name = (await gateway.send(plan="finish")).name
         assert not (await gateway.get(name)).done
+        await eventually(lambda: not processes_seen(started))
         processes = gateway_settings(temporal.url, keys_file, roles="processes", **prefix)
         async with running_worker(processes, queue=QUEUE, **parts):
             assert (await gateway.wait(name)).done
             assert started.health.ready
+            await eventually(lambda: processes_seen(started))
+
+
+def processes_seen(started: Started) -> bool:
+    """Whether the edge's health says that somebody polls the processes' queue."""
+    checks: Any = started.health.report()["checks"]
+    return bool(checks["processes"]["status"] == "ok")
 
 
 async def test_an_edge_without_temporal_is_not_ready(keys_file: Path) -> None:

@@ -23,6 +23,7 @@ from pydantic import (
     SecretStr,
     ValidationError,
     create_model,
+    model_validator,
 )
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -89,8 +90,8 @@ class Settings(BaseSettings):
     """What every service reads; a service's own settings subclass it.
 
     A field's variable is its name in capitals, without a prefix. An empty
-    variable counts as not set. A subclass that must check fields against each
-    other overrides `problems`.
+    variable counts as not set, and line breaks around a value are no part of it.
+    A subclass that must check fields against each other overrides `problems`.
     """
 
     model_config = SettingsConfigDict(
@@ -148,6 +149,15 @@ class Settings(BaseSettings):
     http_address: HttpListener = "127.0.0.1:0"
     metrics_port: int = Field(default=0, ge=0, le=65535)
     otel_exporter_otlp_endpoint: Annotated[str, Outside(transport.https)] = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_line_breaks(cls, values: dict[str, object]) -> dict[str, object]:
+        # `echo` puts one behind a secret that an orchestrator then hands on as it is.
+        return {
+            name: value.strip("\r\n") if isinstance(value, str) else value
+            for name, value in values.items()
+        }
 
     @classmethod
     def load(cls, **overrides: object) -> Self:

@@ -95,6 +95,31 @@ def test_a_base_that_others_extend_is_not_served_itself(write: Write) -> None:
     assert found.__name__ == "Better"
 
 
+def test_what_extends_a_service_in_a_module_of_its_own_is_served_in_its_place(
+    write: Write,
+) -> None:
+    better = "from .activities import Texts\n\n\nclass Better(Texts):\n    pass\n"
+    best = "from . import better\n\n\nclass Best(\n    better.Better,\n):\n    pass\n"
+    files = {"activities.py": ACTIVITIES, "better.py": better, "a_best.py": best}
+
+    [found] = discover(write({f"content/{name}": text for name, text in files.items()})).services
+
+    assert found.__name__ == "Best"
+
+
+def test_a_source_is_read_in_the_encoding_that_it_names(write: Write) -> None:
+    package = write({"activities.py": ACTIVITIES})
+    old = Path(package.__path__[0]) / "old.py"
+    old.write_bytes("# -*- coding: latin-1 -*-\n# caf\u00e9\n".encode("latin-1"))
+
+    assert len(discover(package).services) == 1
+
+    old.write_bytes("# caf\u00e9\n".encode("latin-1"))
+    discover.cache_clear()
+    with pytest.raises(ContractError, match=r"old\.py: its encoding is not what it says"):
+        discover(package)
+
+
 def test_two_classes_for_one_service_are_refused(write: Write) -> None:
     package = write({"one/activities.py": ACTIVITIES, "two/activities.py": ACTIVITIES})
 

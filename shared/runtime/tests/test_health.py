@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_runtime.edge.worker_clients import WorkerClients
-from nexpo_runtime.errors import Fault
+from nexpo_runtime.errors import ContractError, Fault
 from nexpo_runtime.service.health import Health, Status, routes
 from nexpo_runtime.service.http_server import HttpServer
 from nexpo_runtime.settings import Environment, Settings
@@ -78,6 +78,13 @@ async def test_a_slow_check_does_not_keep_the_others_waiting() -> None:
         health.add(name, slow.ping, timeout=0.4)
     async with asyncio.timeout(3.0):
         await health.refresh()
+
+
+async def test_no_check_hides_another_of_its_name() -> None:
+    health = Health("sample")
+    health.add("temporal", Dependency().ping)
+    with pytest.raises(ContractError, match="Two health checks are called temporal"):
+        health.add("temporal", Dependency().ping, required=False)
 
 
 async def test_an_optional_dependency_only_degrades() -> None:

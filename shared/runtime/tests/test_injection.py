@@ -25,6 +25,10 @@ class Wood(Shelf):
     """One that is."""
 
 
+class Oak(Wood):
+    """One that is some other, too."""
+
+
 class Letters:
     """Another thing to ask for."""
 
@@ -37,6 +41,11 @@ class Asks:
 class AsksForAShelf:
     def __init__(self, shelf: Shelf) -> None:
         self.shelf = shelf
+
+
+class AsksForWood:
+    def __init__(self, wood: Wood) -> None:
+        self.wood = wood
 
 
 class AsksForNothing:
@@ -52,6 +61,16 @@ class SaysNothing:
 class TakesAnything:
     def __init__(self, **shelves: Shelf) -> None:
         self.shelves = shelves
+
+
+class TakesNoName:
+    def __init__(self, shelf: Shelf, /) -> None:
+        self.shelf = shelf
+
+
+class AsksForNoType:
+    def __init__(self, shelf: typing.Nowhere) -> None:  # type: ignore[name-defined]  # the mistake
+        self.shelf = shelf
 
 
 class AsksTheTypeChecker:
@@ -149,6 +168,13 @@ async def test_an_argument_that_two_offers_fit_is_named_with_both() -> None:
     )
 
 
+async def test_who_asks_for_the_very_type_of_one_offer_gets_that_one() -> None:
+    oak, wood = Oak(), Wood()
+    async with AsyncExitStack() as stack:
+        assert (await Offers([oak, wood], stack).make(AsksForWood)).wood is wood
+        assert (await Offers([oak], stack).make(AsksForWood)).wood is oak
+
+
 async def test_a_constructor_that_does_not_say_what_it_asks_for_is_named() -> None:
     place = f"{__name__}."
 
@@ -156,8 +182,13 @@ async def test_a_constructor_that_does_not_say_what_it_asks_for_is_named() -> No
         f"{place}SaysNothing: the argument 'shelf' has no annotation, so nothing can be found for"
         " it: write its type"
     )
-    assert "TakesAnything: '**shelves: 'Shelf'' asks for no type" in await refusal(TakesAnything)
-    assert "the type Decimal is imported for the type checker alone" in await refusal(
+    for cls, argument in ((TakesAnything, "**shelves: 'Shelf'"), (TakesNoName, "shelf: 'Shelf'")):
+        said = f"{cls.__name__}: '{argument}' cannot be given by its name"
+        assert said in await refusal(cls, Wood())
+    assert "AsksForNoType: an annotation of its arguments is no type: AttributeError" in (
+        await refusal(AsksForNoType, Wood())
+    )
+    assert "nothing is called Decimal where its arguments are annotated" in await refusal(
         AsksTheTypeChecker
     )
 

@@ -69,6 +69,16 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
     assert Settings.load().temporal_address == "127.0.0.1:7233"
 
 
+def test_line_breaks_around_a_variable_are_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    # `echo key | base64` in a secret of Kubernetes, which hands it on as it is.
+    monkeypatch.setenv("TEMPORAL_CLOUD_API_KEY", "key\n")
+    monkeypatch.setenv("TEMPORAL_NAMESPACE", "\r\nnexpo\r\n")
+    settings = Settings.load()
+    assert settings.temporal_cloud_api_key is not None
+    assert settings.temporal_cloud_api_key.get_secret_value() == "key"
+    assert settings.temporal_namespace == "nexpo"
+
+
 def test_addresses_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DB_WORKER_ADDRESS", "10.0.0.1:7001, db:7002")
     monkeypatch.setenv("PUBLIC_URL", "https://nexpo.example")

@@ -52,8 +52,8 @@ class Origin:
 
         Args:
             reason: Why.
-            cause: The driver's error. Only its type and code are logged, once a
-                minute: its text may quote the data.
+            cause: The driver's error. Only its type, code and notes are logged, once
+                a minute: its text may quote the data.
             sentence: For a person, with {} for the title; needed for reasons that are not
                 the databases' own.
             mend: What an operator must do, for the log.
@@ -67,6 +67,7 @@ class Origin:
         codes = (getattr(cause, name, None) for name in ("sqlstate", "code", "number"))
         code = next(filter(None, codes), None)
         origin = f"{type(cause).__name__}, code {code}" if code else type(cause).__name__
+        origin = " ".join([origin, *getattr(cause, "__notes__", ())])  # ours: see migrations
         if mend:
             origin += f": {mend}"
         now = time.monotonic()

@@ -14,6 +14,7 @@ from nexpo_db_worker.engines import ENGINES
 from nexpo_db_worker.engines.engine import DatabaseEntry, Engine, Option
 
 _TOP = "databases"
+_UTF_8 = "utf-8-sig"  # editors and shells of Windows put a mark before it
 
 
 class DatabasesFile:
@@ -30,15 +31,18 @@ class DatabasesFile:
     def __init__(self, path: Path) -> None:
         self.configured: dict[str, Configured] = {}
         self.problems: list[str] = []
+        self._folder = path.parent
         for database, table in self._tables(path):
             before = len(self.problems)
             found = self._database(database, table)
+            if found is not None:
+                self._check_own(database, found)
             if found is not None and len(self.problems) == before:
                 self.configured[database] = found
 
     def _tables(self, path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
+            content = tomllib.loads(path.read_text(encoding=_UTF_8))
         except OSError as error:
             return self._wrong("", f"cannot be read: {error.strerror}; give the path of a file")
         except UnicodeDecodeError:
@@ -70,9 +74,16 @@ class DatabasesFile:
         for name in sorted(table.keys() - known):
             self._wrong(f"{place}.{name}", f"is no option of {engine.kind}; remove it")
         if enabled is False:
-            return Configured(engine.kind, off=f"{place}.enabled is false; remove it")
+            return Configured(engine.kind, off=f"{place}.enabled is false")
         options = dict(self._options(engine, table, place))
         return Configured(engine.kind, DatabaseEntry(database, engine.kind, options))
+
+    def _check_own(self, database: str, found: Configured) -> None:
+        """One database under two ids would refuse every user as one that it has already."""
+        for other, configured in self.configured.items():
+            one, two = found.entry, configured.entry
+            if one and two and (one.kind, one.options) == (two.kind, two.options):
+                self._wrong(f"{_TOP}.{database}", f"is {_TOP}.{other} once more; remove one")
 
     def _options(
         self, engine: Engine, table: Mapping[str, Any], place: str
@@ -96,22 +107,26 @@ class DatabasesFile:
             case str() if given and not option.secret:
                 return given
             case {"env": str(name), **rest} if not rest:
-                if not os.environ.get(name):
+                value = os.environ.get(name, "").strip("\r\n")
+                if not value:
                     self._wrong(here, f"the environment has no {name}; set it")
-                return os.environ.get(name, "")
+                return value
             case {"file": str(name), **rest} if not rest:
-                return self._from_file(Path(name), here)
+                return self._from_file(self._folder / name, here)
         self._wrong(here, f"must be written as {_form(option)}")
         return ""
 
     def _from_file(self, path: Path, here: str) -> str:
         try:
-            value = path.read_text(encoding="utf-8").rstrip("\r\n")
+            value = path.read_text(encoding=_UTF_8).strip("\r\n")
         except OSError as error:
             self._wrong(here, f"the file cannot be read: {error.strerror}; correct its path")
             return ""
         except UnicodeDecodeError:
             self._wrong(here, "the file is not UTF-8; write the value alone into it")
+            return ""
+        except ValueError:  # U+0000 in it
+            self._wrong(here, "no file can have that path; correct it")
             return ""
         if not value:
             self._wrong(here, "the file is empty; write the value into it")

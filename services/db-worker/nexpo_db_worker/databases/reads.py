@@ -20,6 +20,10 @@ from nexpo_db_worker.databases.names import id_of
 from nexpo_db_worker.databases.opened import Database as Opened
 from nexpo_db_worker.databases.opened import Databases
 from nexpo_runtime.errors import Fault, reason_name
+from nexpo_runtime.failures import fault_from
+from nexpo_runtime.telemetry import logs
+
+_log = logs.get(__name__)
 
 # Less than the call may take, so that one slow database does not cost the others' answers.
 _ANSWER_S = 4.0
@@ -81,13 +85,17 @@ async def _asked(answer: Database, opened: Opened) -> None:
         async with asyncio.timeout(_ANSWER_S):
             await opened.ping()
             answer.latency.FromTimedelta(timedelta(seconds=time.perf_counter() - began))
-            answer.version = await opened.version()
             answer.state = Database.READY
+            answer.version = await opened.version()
             return
     except Fault as fault:
         answer.reason, answer.message = fault.name, fault.message
     except TimeoutError:
         answer.reason = reason_name(Reason.REASON_STORE_UNAVAILABLE)
         answer.message = f"{opened.origin.title} does not answer in time."
+    except Exception as error:  # it must not cost the others' answers either
+        _log.error("a database cannot be described", database=opened.id, exc_info=error)
+        meant = fault_from(error)
+        answer.reason, answer.message = meant.name, meant.message
     answer.ClearField("latency")
     answer.state = Database.UNAVAILABLE

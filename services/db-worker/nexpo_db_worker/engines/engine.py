@@ -13,6 +13,7 @@ from nexpo_db_worker.capabilities.origin import Origin
 from nexpo_db_worker.capabilities.records import Records
 from nexpo_db_worker.capabilities.table import Table
 from nexpo_db_worker.engines.migrations import Migration
+from nexpo_db_worker.engines.urls import misread
 from nexpo_runtime.transport import Outside
 
 
@@ -45,7 +46,7 @@ class Option:
         secret: Whether it may not be written into a file of settings as it is.
         outside: Where it leads, and who could read along.
         schemes: Those of its URL; empty for what is none.
-        problem: What is wrong with a URL of the right form, so that no connection could be
+        problem: What is wrong with a value of the right form, so that no connection could be
             made; or nothing. The drivers would say so at the first connection, and each in
             words of its own.
     """
@@ -67,8 +68,15 @@ class Option:
             good = parts.scheme in self.schemes and bool(parts.netloc)
         except ValueError:
             good = False
-        forms = " or ".join(f"{scheme}://" for scheme in self.schemes)
-        return "" if good else f"not a URL of the form {forms}...; correct it"
+        if not good:
+            forms = " or ".join(f"{scheme}://" for scheme in self.schemes)
+            return f"not a URL of the form {forms}...; correct it"
+        if misread(value):
+            return (
+                "its port is no number, or its user or password is not escaped; write"
+                " / : @ ? # % in them as %2F %3A %40 %3F %23 %25"
+            )
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

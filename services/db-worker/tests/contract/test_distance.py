@@ -21,7 +21,7 @@ async def test_a_database_that_is_away_says_so_in_time_and_recovers(
     fences, records = database.fences(SAMPLES), database.records(SAMPLES)
     sample = new_sample()
     await fences.create(tenant, new_key(), sample)
-    await proxy.cut()
+    proxy.cut()
     began = time.monotonic()
     calls: list[Awaitable[object]] = [
         fences.create(tenant, new_key(), new_sample()),
@@ -38,7 +38,7 @@ async def test_a_database_that_is_away_says_so_in_time_and_recovers(
         assert outcome.metadata == {"database": database.origin.name}
         assert str(proxy.port) not in str(outcome), "the driver's text leaks"
     assert time.monotonic() - began < PATIENCE_S
-    await proxy.mend()
+    proxy.heal()
     await recovered(lambda: records.get(tenant, sample["name"]))
 
 
@@ -54,7 +54,7 @@ async def test_a_commit_whose_reply_was_lost_is_found_by_the_retry(
     began = time.monotonic()
     assert await reason_of(fences.create(tenant, key, sample)) == "STORE_UNAVAILABLE"
     assert time.monotonic() - began < PATIENCE_S
-    await proxy.mend()
+    proxy.heal()
     await recovered(lambda: records.get(tenant, first["name"]))
     assert (await fences.create(tenant, key, sample)).values == sample
     assert len(await records.page(tenant, None, 1000)) == 2

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 from calls import new_key, reason_of
-from tcp_proxy import TcpProxy
+from structlog.testing import capture_logs
 from user_records import new_record
 
 from nexpo.databases.v1.databases_pb2 import (
@@ -25,6 +25,7 @@ from nexpo_db_worker.engines import ENGINES
 from nexpo_db_worker.engines.engine import DatabaseEntry
 from nexpo_db_worker.engines.engine import Opened as Offer
 from nexpo_db_worker.users.users import UserDatabases
+from nexpo_dev.fault_proxy import FaultProxy
 
 
 def postgres(database: str, url: str) -> Configured:
@@ -32,14 +33,14 @@ def postgres(database: str, url: str) -> Configured:
 
 
 @pytest.fixture
-async def proxy(mongodb_url: str) -> AsyncIterator[TcpProxy]:
-    async with TcpProxy.before(mongodb_url) as proxy:
+async def proxy(mongodb_url: str) -> AsyncIterator[FaultProxy]:
+    async with FaultProxy.before(mongodb_url) as proxy:
         yield proxy
 
 
 @pytest.fixture
 async def databases(
-    postgres_url: str, empty_database: str, mongodb_url: str, proxy: TcpProxy
+    postgres_url: str, empty_database: str, mongodb_url: str, proxy: FaultProxy
 ) -> AsyncIterator[Databases]:
     """Two of one kind, one behind a proxy, one that is off."""
     configured = {
@@ -48,7 +49,7 @@ async def databases(
         "docs": Configured(
             "mongodb", DatabaseEntry("docs", "mongodb", {"url": proxy.through(mongodb_url)})
         ),
-        "archive": Configured("cosmosdb", off="databases.archive.enabled is false; remove it"),
+        "archive": Configured("cosmosdb", off="databases.archive.enabled is false"),
     }
     async with AsyncExitStack() as stack:
         yield await open_databases(configured, "eu", stack)
@@ -67,7 +68,7 @@ async def test_all_are_listed_by_name_as_they_answer(reads: DatabaseReads) -> No
         kind="cosmosdb",
         state=Database.OFF,
         reason="STORE_DISABLED",
-        message="databases.archive.enabled is false; remove it",
+        message="databases.archive.enabled is false",
     )
     for one, kind in ((docs, "mongodb"), (eu, "postgres"), (us, "postgres")):
         assert (one.kind, one.state, one.reason) == (kind, Database.READY, "")
@@ -83,9 +84,9 @@ async def test_all_are_listed_by_name_as_they_answer(reads: DatabaseReads) -> No
 
 
 async def test_one_that_does_not_answer_costs_only_its_own_state(
-    reads: DatabaseReads, proxy: TcpProxy
+    reads: DatabaseReads, proxy: FaultProxy
 ) -> None:
-    await proxy.cut()
+    proxy.cut()
 
     _, docs, eu, _ = (await reads.list_databases(ListDatabasesRequest())).databases
 
@@ -94,11 +95,27 @@ async def test_one_that_does_not_answer_costs_only_its_own_state(
     assert not docs.HasField("latency")
     assert not docs.version
     assert eu.state == Database.READY
-    await proxy.mend()
+    proxy.heal()
+
+
+async def test_one_whose_driver_fails_in_a_way_of_its_own_costs_only_its_own_state(
+    postgres_url: str,
+) -> None:
+    # Settings refuse the port; the driver raises an OverflowError.
+    odd = postgres("odd", "postgresql://u:p@127.0.0.1:99999/db")
+    async with AsyncExitStack() as stack:
+        both = {"eu": postgres("eu", postgres_url), "odd": odd}
+        reads = DatabaseReads(await open_databases(both, "eu", stack))
+        with capture_logs() as logged:
+            eu, other = (await reads.list_databases(ListDatabasesRequest())).databases
+
+    assert eu.state == Database.READY
+    assert [line["database"] for line in logged if line["log_level"] == "error"] == ["odd"]
+    assert (other.state, other.reason) == (Database.UNAVAILABLE, "INTERNAL")
 
 
 async def test_one_that_is_silent_is_given_up_in_time(
-    reads: DatabaseReads, proxy: TcpProxy
+    reads: DatabaseReads, proxy: FaultProxy
 ) -> None:
     proxy.silence()
 

@@ -58,7 +58,7 @@ def test_two_of_a_kind_are_two_databases_and_one_that_is_off_stays_known(tmp_pat
     assert settings.states() == {
         "eu": "on",
         "us": "on",
-        "archive": "off: databases.archive.enabled is false; remove it",
+        "archive": "off: databases.archive.enabled is false",
     }
     assert "secret" not in f"{settings!r} {settings.configured!r}"
 
@@ -82,6 +82,8 @@ def test_two_of_a_kind_are_two_databases_and_one_that_is_off_stays_known(tmp_pat
         (TWO, "", "databases: names no database; write [databases.id] for each"),
         (TWO, "databases = 1", "databases: names no database"),
         (TWO, "[databases]\neu = 1", "databases.eu: must be a table; write [databases.eu]"),
+        ("US_FILE", r"a\u0000b", "databases.us.url: no file can have that path"),
+        ('{ file = "US_FILE" }', '{ env = "EU_URL" }', "databases.us: is databases.eu once more"),
     ],
 )
 def test_what_is_wrong_is_told_by_its_place_and_without_its_value(
@@ -93,6 +95,33 @@ def test_what_is_wrong_is_told_by_its_place_and_without_its_value(
 
     assert any(problem.startswith(said) for problem in found), found
     assert not any("secret" in problem for problem in found)
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\n\n"])
+def test_marks_and_line_breaks_of_editors_and_shells_are_no_part_of_a_value(
+    ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EU_URL", f"{POSTGRES}{ending}")
+    (tmp_path / "us").write_bytes(f"\ufeff{POSTGRES}-us{ending}".encode())
+
+    settings = loaded(tmp_path, "\ufeff" + TWO.replace("\n", ending))
+
+    assert [entry.options["url"] for entry in settings.entries()] == [POSTGRES, f"{POSTGRES}-us"]
+
+
+def test_a_secret_behind_symbolic_links_beside_the_file_is_found_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As Kubernetes mounts secrets: us -> ..data/us, and ..data -> a folder of the moment.
+    (tmp_path / "..2026").mkdir()
+    (tmp_path / "us").rename(tmp_path / "..2026" / "us")
+    (tmp_path / "..data").symlink_to("..2026")
+    (tmp_path / "us").symlink_to("..data/us")
+    monkeypatch.chdir("/")
+
+    settings = loaded(tmp_path, TWO.replace("US_FILE", "us"))
+
+    assert settings.entries()[1].options == {"url": f"{POSTGRES}-us"}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from datetime import timedelta
 import pytest
 from calls import new_key, reason_of
 from samples import BORN
-from tcp_proxy import TcpProxy
 from user_records import new_record
 
 from nexpo.users.v1.user_records_pb2 import UserRecord
@@ -21,6 +20,7 @@ from nexpo_db_worker.databases.opened import Databases, open_databases
 from nexpo_db_worker.settings import DbSettings
 from nexpo_db_worker.users.reads import UserReads
 from nexpo_db_worker.users.users import UserDatabases
+from nexpo_dev.fault_proxy import FaultProxy
 from nexpo_runtime.errors import Fault
 from nexpo_runtime.tenant import Signer
 from nexpo_runtime.worker import activity
@@ -30,14 +30,14 @@ SIGNER = Signer([b"a key of these tests"])
 
 
 @pytest.fixture
-async def proxy(mongodb_url: str) -> AsyncIterator[TcpProxy]:
-    async with TcpProxy.before(mongodb_url) as proxy:
+async def proxy(mongodb_url: str) -> AsyncIterator[FaultProxy]:
+    async with FaultProxy.before(mongodb_url) as proxy:
         yield proxy
 
 
 @pytest.fixture
 async def databases(
-    postgres_url: str, mongodb_url: str, proxy: TcpProxy
+    postgres_url: str, mongodb_url: str, proxy: FaultProxy
 ) -> AsyncIterator[Databases]:
     settings = DbSettings.load(
         database_url=postgres_url,
@@ -115,11 +115,11 @@ async def test_a_store_without_the_user_says_so_and_a_leftover_is_shown(
 
 @pytest.mark.parametrize("fault", ["cut", "silence"])
 async def test_a_store_that_does_not_answer_costs_only_its_own_copy(
-    reads: UserReads, users: UserDatabases, tenant: str, proxy: TcpProxy, fault: str
+    reads: UserReads, users: UserDatabases, tenant: str, proxy: FaultProxy, fault: str
 ) -> None:
     record, _ = await created(users, tenant, "databases/postgres", "databases/mongodb")
     if fault == "cut":
-        await proxy.cut()
+        proxy.cut()
     else:
         proxy.silence()
     request = GetUserRequest(user_id=record.user.user_id, view=UserView.USER_VIEW_COPIES)
@@ -129,7 +129,7 @@ async def test_a_store_that_does_not_answer_costs_only_its_own_copy(
     assert [copy.reason for copy in answer.copies] == ["STORE_UNAVAILABLE", ""]
     basic = await reads.get_user(GetUserRequest(user_id=record.user.user_id))
     assert basic.user == record.user
-    await proxy.mend()
+    proxy.heal()
 
 
 async def test_a_list_is_walked_page_by_page_oldest_first(

@@ -12,7 +12,7 @@ from temporalio.service import RPCError
 
 from nexpo.errors.v1.errors_pb2 import Reason
 from nexpo_runtime.errors import Fault
-from nexpo_runtime.failures import TEMPORAL_RETRY_AFTER, fault_from
+from nexpo_runtime.failures import TEMPORAL_RETRY_AFTER, fault_from, worker_unavailable
 
 # A worker's long poll lasts a minute, so a live one was seen within it.
 _FRESH = timedelta(seconds=65)
@@ -38,6 +38,16 @@ async def unanswered(client: Client, queue: str, waited: float) -> Fault:
         retry_after=TEMPORAL_RETRY_AFTER,
         metadata={"queue": queue},
     )
+
+
+async def check_polled(client: Client, queue: str) -> None:
+    """For health. Raises: Fault: WORKER_UNAVAILABLE: nobody has polled the queue of late."""
+    try:
+        polled = await _polled(client, queue)
+    except RPCError as error:
+        raise fault_from(error) from None
+    if not polled:
+        raise worker_unavailable(queue)
 
 
 async def _polled(client: Client, queue: str) -> bool:

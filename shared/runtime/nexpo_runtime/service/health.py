@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from ..errors import ContractError
 from ..failures import fault_from
 from ..telemetry import logs, metrics
 
@@ -79,7 +80,12 @@ class Health:
             timeout: Seconds after which it counts as failed.
             required: Whether the service is not ready without it; otherwise it
                 is only degraded.
+
+        Raises:
+            ContractError: Another check has the name: one would hide the other.
         """
+        if any(entry.name == name for entry in self._entries):
+            raise ContractError(f"Two health checks are called {name}; rename one")
         self._entries.append(_Entry(name, check, timeout, required))
 
     def on_change(self, listener: Callable[[bool], Awaitable[None]]) -> None:

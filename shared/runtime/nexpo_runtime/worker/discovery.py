@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import importlib
+import importlib.util
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -41,7 +41,8 @@ def discover(package: ModuleType, skip: str = "") -> Found:
     """The workflows and services of a package.
 
     Its folders are walked as files, so they need no `__init__.py`. A module is imported
-    only if its source names what the contract generated: no SDK is loaded for nothing.
+    only if its source names what the contract generated, or extends a class that does: no
+    SDK is loaded for nothing.
 
     Args:
         package: The package.
@@ -51,12 +52,7 @@ def discover(package: ModuleType, skip: str = "") -> Found:
         ContractError: Two classes claim one contract, an Operation has none, or a module
             cannot be imported: better now than at its first task.
     """
-    classes = [
-        value
-        for module in _modules(package, skip)
-        for value in list(vars(module).values())
-        if isinstance(value, type) and value.__module__ == module.__name__
-    ]
+    classes = _classes(package, skip)
     # What others derive from needs no contract of its own, and is no service of its own.
     bases = {base for cls in classes for base in cls.__mro__[1:]}
     workflows: dict[str, type] = {}
@@ -120,7 +116,27 @@ def _named(cls: type) -> str:
     return f"{cls.__module__}.{cls.__name__}"
 
 
-def _modules(package: ModuleType, skip: str) -> Iterator[ModuleType]:
+def _classes(package: ModuleType, skip: str) -> list[type]:
+    classes: list[type] = []
+    seen: set[str] = set()
+    names = _NAMES_THE_CONTRACT
+    while modules := [m for m in _modules(package, skip, names) if m.__name__ not in seen]:
+        seen.update(module.__name__ for module in modules)
+        classes += [
+            value
+            for module in modules
+            for value in list(vars(module).values())
+            if isinstance(value, type) and value.__module__ == module.__name__
+        ]
+        # What extends one of them need not name the contract, and is what must be served.
+        ours = (c for c in classes if service_contract_of(c) or issubclass(c, Operation))
+        bases = "|".join(sorted(cls.__name__ for cls in ours))
+        extends = rf"\bclass \w+\([^:]*\b(?:{bases})\b" if bases else "$^"
+        names = re.compile(f"{_NAMES_THE_CONTRACT.pattern}|{extends}")
+    return classes
+
+
+def _modules(package: ModuleType, skip: str, names: re.Pattern[str]) -> Iterator[ModuleType]:
     if not hasattr(package, "__path__"):
         yield package
         return
@@ -133,9 +149,16 @@ def _modules(package: ModuleType, skip: str) -> Iterator[ModuleType]:
                 or not all(part.isidentifier() for part in parts)
             ):
                 continue
-            if _NAMES_THE_CONTRACT.search(file.read_text(encoding="utf-8")):
+            if names.search(_source(file)):
                 name = ".".join([package.__name__, *parts])
                 yield _imported(name.removesuffix(".__init__"), file)
+
+
+def _source(file: Path) -> str:
+    try:
+        return importlib.util.decode_source(file.read_bytes())
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise ContractError(f"{file}: its encoding is not what it says: {error}") from error
 
 
 def _imported(name: str, file: Path) -> ModuleType:

@@ -55,7 +55,8 @@ class Offers:
         }
 
     async def _given(self, wanted: object, what: str) -> object:
-        fitting = [offer for provided, offer in self._offers if _fits(provided, wanted)]
+        exact = [offer for provided, offer in self._offers if provided == wanted]
+        fitting = exact or [offer for provided, offer in self._offers if _fits(provided, wanted)]
         if len(fitting) > 1:
             found = " and ".join(_offer_name(offer) for offer in fitting)
             raise ContractError(
@@ -96,8 +97,10 @@ def _wanted(function: Any, place: str) -> dict[str, object]:
     for name, parameter in inspect.signature(function).parameters.items():
         if name == "self" or parameter.default is not parameter.empty:
             continue
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise ContractError(f"{place}: '{parameter}' asks for no type: name each argument")
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            raise ContractError(
+                f"{place}: '{parameter}' cannot be given by its name: name each argument"
+            )
         if name not in hints:
             raise ContractError(
                 f"{place}: the argument '{name}' has no annotation, so nothing can be found for"
@@ -112,9 +115,14 @@ def _hints(function: Any, place: str) -> dict[str, object]:
         return typing.get_type_hints(function)
     except NameError as error:
         raise ContractError(
-            f"{place}: the type {error.name} is imported for the type checker alone, so nothing can"
-            " be found for it: import it outside 'if TYPE_CHECKING'"
+            f"{place}: nothing is called {error.name} where its arguments are annotated: correct"
+            " the name, or import it outside 'if TYPE_CHECKING'"
         ) from None
+    except Exception as error:  # whatever an annotation does when it is evaluated
+        raise ContractError(
+            f"{place}: an annotation of its arguments is no type: {type(error).__name__}: {error}:"
+            " correct it"
+        ) from error
 
 
 def _provided(offer: object) -> object:
@@ -132,8 +140,6 @@ def _provided(offer: object) -> object:
 
 def _fits(provided: object, wanted: object) -> bool:
     """Whether whatever is provided is among what is wanted."""
-    if provided == wanted:
-        return True
     members = _members(wanted)
     return all(
         any(member in getattr(each, "__mro__", ()) for member in members)

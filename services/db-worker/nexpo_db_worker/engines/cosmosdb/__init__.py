@@ -8,6 +8,7 @@ unique keys and etags, which the service checks where it writes.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -37,6 +38,14 @@ async def _open(
         )
 
 
+def _problem(key: str) -> str:
+    try:
+        base64.b64decode(key, validate=True)
+    except ValueError:
+        return "not base64; copy one of the account's keys whole"
+    return ""
+
+
 ENGINE = Engine(
     kind="cosmosdb",
     title="Cosmos DB",
@@ -49,7 +58,7 @@ ENGINE = Engine(
             schemes=("https", "http"),
             outside=Outside(https),
         ),
-        Option("key", "COSMOSDB_KEY"),
+        Option("key", "COSMOSDB_KEY", problem=_problem),
         Option("database", "", required=False, secret=False),  # its name; made when missing
     ),
     open=_open,

@@ -18,7 +18,7 @@ from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient, DatabaseProxy
 from azure.cosmos.exceptions import CosmosResourceExistsError, CosmosResourceNotFoundError
 
-from nexpo_db_worker.engines.migrations import Migration, missing
+from nexpo_db_worker.engines.migrations import Migration, missing, running
 
 LEDGER = "migrations"
 # A container is made in seconds, not in the milliseconds of a read.
@@ -53,8 +53,9 @@ async def migrate(client: CosmosClient, name: str, migrations: Sequence[Migratio
         await database.create_container(LEDGER, PartitionKey("/id"), read_timeout=_SLOW_S)
     ledger = database.get_container_client(LEDGER)
     for step in new:
-        for container, declared in json.loads(step.text).items():
-            await _create(database, container, declared)
+        with running(step):
+            for container, declared in json.loads(step.text).items():
+                await _create(database, container, declared)
         await ledger.upsert_item({"id": step.name, "applied_time": datetime.now(UTC).isoformat()})
     return [step.name for step in new]
 

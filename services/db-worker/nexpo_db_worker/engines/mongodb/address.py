@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from nexpo_db_worker.engines.urls import missing_file, options_of
 from nexpo_runtime.settings import Settings
 from nexpo_runtime.transport import Outside
@@ -27,6 +29,8 @@ def exposed(_: Settings, url: str) -> str:
 
 def problem(url: str) -> str:
     """Why no connection could be made with the options; or nothing."""
+    if urlsplit(url).netloc.rpartition("@")[0].count(":") > 1:
+        return "its user or password has a colon; write it as %3A"
     return missing_file(url, _FILES)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pymongo.errors import (
+    ConfigurationError,
     ConnectionFailure,
     OperationFailure,
     PyMongoError,
@@ -30,6 +31,8 @@ def reason_of(error: Exception) -> Reason.ValueType:
         case WaitQueueTimeoutError():
             return Reason.REASON_STORE_THROTTLED
         case ConnectionFailure() | TimeoutError() | PyMongoError(timeout=True):
+            return Reason.REASON_STORE_UNAVAILABLE
+        case ConfigurationError():  # by then the URL is read: no DNS for mongodb+srv
             return Reason.REASON_STORE_UNAVAILABLE
         case OperationFailure(code=code):
             if code in _DENIED:

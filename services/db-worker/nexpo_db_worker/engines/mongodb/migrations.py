@@ -13,10 +13,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
+import pymongo
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ASCENDING, IndexModel
 
-from nexpo_db_worker.engines.migrations import Migration, missing
+from nexpo_db_worker.engines.migrations import STEP_S, Migration, missing, running
 
 Documents: TypeAlias = AsyncIOMotorDatabase[dict[str, Any]]
 
@@ -33,8 +34,9 @@ async def migrate(database: Documents, migrations: Sequence[Migration]) -> list[
     applied = {entry["_id"] async for entry in ledger.find({}, {"_id": 1})}
     new = missing(migrations, applied)
     for step in new:
-        for collection, indexes in json.loads(step.text).items():
-            await database[collection].create_indexes([_index(one) for one in indexes])
+        with running(step), pymongo.timeout(STEP_S):
+            for collection, indexes in json.loads(step.text).items():
+                await database[collection].create_indexes([_index(one) for one in indexes])
         await ledger.update_one(
             {"_id": step.name}, {"$setOnInsert": {"applied_time": datetime.now(UTC)}}, upsert=True
         )

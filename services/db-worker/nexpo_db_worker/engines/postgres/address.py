@@ -11,6 +11,7 @@ from nexpo_runtime.transport import Outside, hosts_of
 
 SCHEMES = ("postgresql", "postgres")
 _FILES = ("sslrootcert", "sslcert", "sslkey")
+_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
 def exposed(_: Settings, url: str) -> str:
@@ -37,6 +38,9 @@ def problem(url: str) -> str:
     """Why no connection could be made with the options; or nothing."""
     if wrong := missing_file(url, _FILES):
         return wrong
+    mode = as_written(url).get("sslmode", "prefer")
+    if mode not in _MODES:
+        return f"sslmode must be one of {', '.join(_MODES)}"
     options = options_of(url)
     verifies = options.get("sslmode", "").startswith("verify-")
     if verifies and "sslrootcert" not in options and not _has_root_certificate():

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
-from nexpo_db_worker.engines.migrations import Migration, missing
+from nexpo_db_worker.engines.migrations import STEP_S, Migration, missing, running
 
 _LOCK = 0x6E6578706F  # "nexpo": the advisory lock that lets one worker at a time migrate
 _WAIT_S = 60.0
@@ -55,7 +55,8 @@ async def migrate(
         await connection.execute(_LEDGER, timeout=_WAIT_S)
         new = missing(migrations, await _applied(connection))
         for step in new:
-            await connection.execute(step.text, timeout=_WAIT_S)
+            with running(step):
+                await connection.execute(step.text, timeout=STEP_S)
             await connection.execute("INSERT INTO nexpo_migrations (name) VALUES ($1)", step.name)
         if new and after is not None:
             await connection.execute(after, timeout=_WAIT_S)

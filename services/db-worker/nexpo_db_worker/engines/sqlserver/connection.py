@@ -125,6 +125,13 @@ class Connection:
             if not cursor.nextset():
                 return changed, rows
 
+    def execute_for(self, seconds: float, statements: str) -> None:
+        """Runs a batch that may take longer than others. Raises: As execute."""
+        usual = self._transport.gettimeout()
+        self._transport.settimeout(seconds)
+        self.execute(statements)
+        self._transport.settimeout(usual)  # after an error it is closed
+
     def begin(self) -> None:
         """BEGIN TRANSACTION."""
         self.execute("BEGIN TRANSACTION;")

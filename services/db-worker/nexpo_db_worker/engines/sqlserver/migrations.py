@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from nexpo_db_worker.engines.migrations import Migration, missing
+from nexpo_db_worker.engines.migrations import STEP_S, Migration, missing, running
 from nexpo_db_worker.engines.sqlserver.connection import Connection
 
 _LOCK = "nexpo_migrations"
@@ -45,9 +45,10 @@ def migrate(connection: Connection, migrations: Sequence[Migration]) -> list[str
         connection.execute(_CREATE)
     new = missing(migrations, applied or ())
     for step in new:
-        for batch in _BATCH_END.split(step.text):
-            if batch.strip():
-                connection.execute(batch)
+        with running(step):
+            for batch in _BATCH_END.split(step.text):
+                if batch.strip():
+                    connection.execute_for(STEP_S, batch)
         connection.execute(_RECORD, name=step.name)
     connection.commit()
     return [step.name for step in new]

@@ -47,6 +47,7 @@ class Pool:
         self._lock = threading.Lock()
         self._idle: list[Connection] = []
         self._closed = False
+        self._migrating: Connection | None = None
         self._prepared = Preparation(self._migrate)
 
     @classmethod
@@ -54,7 +55,7 @@ class Pool:
     async def open(
         cls, target: Target, origin: Origin, migrations: Sequence[Migration], size: int = 8
     ) -> AsyncIterator[Self]:
-        """Opens it without connecting; closes it when running work has ended.
+        """Opens it without connecting; closes it when running work but migrations has ended.
 
         Args:
             target: The database.
@@ -96,7 +97,11 @@ class Pool:
 
     async def _migrate(self) -> None:
         def work(connection: Connection) -> list[str]:
-            return migrate(connection, self._migrations)
+            self._migrating = connection
+            try:
+                return migrate(connection, self._migrations)
+            finally:
+                self._migrating = None
 
         for name in await self._in_thread(work):
             _log.info("%s: applied migration %s", self.origin.title, name)
@@ -142,4 +147,6 @@ class Pool:
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
+        if migrating := self._migrating:  # that may take long, and is rolled back
+            migrating.close()
         self._threads.shutdown(cancel_futures=True)

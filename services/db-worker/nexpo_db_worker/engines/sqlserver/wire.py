@@ -107,7 +107,9 @@ class Wire:
             return True
 
     def close(self) -> None:
-        """Breaks it off."""
+        """Breaks it off, under a thread that waits for an answer, too."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
     def exactly(self, size: int) -> bytes:

@@ -34,6 +34,11 @@ async def _open(
         )
 
 
+def _problem(key: str) -> str:
+    fits = key.isascii() and key.isprintable() and " " not in key
+    return "" if fits else "no header can hold it; copy one of the project's keys whole"
+
+
 ENGINE = Engine(
     kind="supabase",
     title="Supabase",
@@ -46,7 +51,7 @@ ENGINE = Engine(
             schemes=("https", "http"),
             outside=Outside(https),
         ),
-        Option("key", "SUPABASE_KEY"),
+        Option("key", "SUPABASE_KEY", problem=_problem),
         Option(
             "database_url",
             "SUPABASE_DATABASE_URL",

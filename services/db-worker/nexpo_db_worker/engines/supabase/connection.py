@@ -113,7 +113,8 @@ class Project:
         """PostgREST's, of its description of the API: "14.1". Raises: Fault: As table."""
         async with self._faults(), asyncio.timeout(_WHOLE_S):
             await self._prepared()
-            answer = await self._client.postgrest.session.get("")
+            rest = self._client.postgrest
+            answer = await rest.session.get(str(rest.base_url), headers=rest.headers)
             return str(answer.json().get("info", {}).get("version", "")).partition(" ")[0]
 
     @asynccontextmanager

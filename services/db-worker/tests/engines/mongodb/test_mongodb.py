@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import dns.resolver
 import pytest
 from calls import new_key, reason_of
 from motor.motor_asyncio import AsyncIOMotorClient
@@ -23,6 +24,7 @@ from nexpo_db_worker.engines.engine import DatabaseEntry
 from nexpo_db_worker.engines.migrations import migrations_of
 from nexpo_db_worker.engines.mongodb.connection import Client
 from nexpo_db_worker.engines.mongodb.fences import MongoFences
+from nexpo_db_worker.engines.mongodb.migrations import migrate
 from nexpo_db_worker.engines.mongodb.records import MongoRecords
 from nexpo_db_worker.users.table import CLAIMS, USERS
 from nexpo_db_worker.users.users import Users
@@ -84,6 +86,36 @@ async def test_a_users_own_id_is_its_object_id(
     assert set(tombstone) == {"_id", "tenant", "key", "live", "removed_time"}
 
 
+class Limits(CommandListener):
+    """How long a server may take for each index that is made, in milliseconds."""
+
+    def __init__(self) -> None:
+        self.found: list[int] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        if event.command_name == "createIndexes":
+            self.found.append(event.command["maxTimeMS"])
+
+    def succeeded(self, event: object) -> None:
+        pass
+
+    def failed(self, event: object) -> None:
+        pass
+
+
+async def test_an_index_over_many_documents_may_take_longer_than_a_call(mongodb_url: str) -> None:
+    limits = Limits()
+    client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
+        mongodb_url, event_listeners=[limits], timeoutMS=5000
+    )
+    database = client.get_database("test_" + uuid.uuid4().hex)
+    await migrate(database, migrations_of("mongodb"))
+    await client.drop_database(database.name)
+    client.close()
+    assert limits.found
+    assert min(limits.found) > 3_000_000
+
+
 class Looks(CommandListener):
     """What a client looks for: (collection, filter) of its reads and writes."""
 
@@ -140,3 +172,14 @@ async def test_nothing_is_looked_for_by_reading_the_whole_collection(mongodb_url
     ]
     client.close()
     assert [look for look, plan in plans if "COLLSCAN" in str(plan["queryPlanner"])] == []
+
+
+async def test_a_name_that_dns_cannot_find_now_is_a_database_that_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nobody = dns.resolver.Resolver(configure=False)
+    nobody.nameservers, nobody.port = ["127.0.0.1"], 9
+    monkeypatch.setattr(dns.resolver, "default_resolver", nobody)
+    entry = DatabaseEntry("mongodb", "mongodb", {"url": "mongodb+srv://u:p@db.example.com/db"})
+    async with open_database(entry, ()) as database:
+        assert await reason_of(database.ping()) == "STORE_UNAVAILABLE"

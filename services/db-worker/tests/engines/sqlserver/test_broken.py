@@ -13,14 +13,16 @@ from datetime import timedelta
 
 import asyncpg
 import pytest
-from calls import new_key, outcomes, reason_of
+from calls import new_key, outcomes, reason_of, recovered
+from samples import sample_migrations
 from user_records import live, new_record
 
 from nexpo_db_worker.capabilities.origin import Origin
 from nexpo_db_worker.claims import Claims
 from nexpo_db_worker.databases.opened import Database, open_database
 from nexpo_db_worker.engines.engine import DatabaseEntry
-from nexpo_db_worker.engines.migrations import migrations_of
+from nexpo_db_worker.engines.migrations import Migration, migrations_of
+from nexpo_db_worker.engines.sqlserver import connection as connections
 from nexpo_db_worker.engines.sqlserver.fences import SqlServerFences
 from nexpo_db_worker.engines.sqlserver.pool import Pool
 from nexpo_db_worker.engines.sqlserver.records import SqlServerRecords
@@ -264,6 +266,46 @@ async def test_a_server_that_talks_nonsense_is_unavailable() -> None:
         began = time.monotonic()
         assert await reason_of(database.ping()) == "STORE_UNAVAILABLE"
         assert time.monotonic() - began < PATIENCE_S
+
+
+@asynccontextmanager
+async def with_slow_step(own: SqlServer, seconds: float) -> AsyncIterator[Database]:
+    """A database whose next migration takes so long."""
+    steps = sample_migrations("sqlserver")
+    entry = DatabaseEntry("sqlserver", "sqlserver", {"url": own.url})
+    async with open_database(entry, steps) as database, behind(own) as postgres:
+        await database.ping()
+        await postgres.execute(f"""
+            CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN PERFORM pg_sleep({seconds}); RETURN NULL; END $$;
+            CREATE TRIGGER slow AFTER UPDATE ON dbo.nexpo_samples
+            FOR EACH STATEMENT EXECUTE FUNCTION slow();
+        """)
+    slow = Migration("0009_slow.sql", "UPDATE dbo.nexpo_samples SET note = N'' WHERE 1 = 1")
+    async with open_database(entry, (*steps, slow)) as database:
+        yield database
+
+
+async def test_a_migration_that_takes_longer_than_a_call_is_done_in_the_end(
+    own: SqlServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "QUERY_S", 2.0)
+    async with with_slow_step(own, 4.0) as database:
+        await recovered(database.ping)
+
+
+async def test_closing_does_not_wait_for_a_migration(own: SqlServer) -> None:
+    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+    async with behind(own) as postgres:
+        async with with_slow_step(own, 120.0) as database:
+            ping = asyncio.create_task(reason_of(database.ping()))
+            deadline = time.monotonic() + 90
+            while not await postgres.fetchval(query):
+                assert time.monotonic() < deadline, "the migration does not run"
+                await asyncio.sleep(0.02)
+            began = time.monotonic()
+        assert time.monotonic() - began < PATIENCE_S
+        assert await ping == "STORE_UNAVAILABLE"
 
 
 async def test_closing_waits_for_no_one_and_leaves_no_session(own: SqlServer) -> None:

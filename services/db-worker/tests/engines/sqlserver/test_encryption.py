@@ -24,7 +24,6 @@ from servers_that_encrypt import (
     talks_nonsense,
     url,
 )
-from tcp_proxy import TcpProxy
 
 from nexpo_db_worker.capabilities import origin
 from nexpo_db_worker.databases.opened import open_database
@@ -32,6 +31,7 @@ from nexpo_db_worker.engines.engine import DatabaseEntry
 from nexpo_db_worker.engines.sqlserver import connection as connections
 from nexpo_db_worker.engines.sqlserver.connection import Connection
 from nexpo_db_worker.engines.sqlserver.target import Target
+from nexpo_dev.fault_proxy import FaultProxy
 from nexpo_standins.sqlserver.login import Encrypt
 
 QUERY = "SELECT N'what is asked' AS a"
@@ -93,7 +93,7 @@ async def test_on_the_wire_is_seen_only_what_the_mode_allows(
     query_seen: bool,
 ) -> None:
     server = stand_in(postgres_url, certificates.good if able else None, required=required)
-    async with listening(server.serve) as port, TcpProxy("127.0.0.1", port) as proxy:
+    async with listening(server.serve) as port, FaultProxy(port, record=True) as proxy:
         encrypted = await asked(url(proxy.port, options, certificates.authority))
     assert encrypted is not query_seen
     assert (as_on_the_wire(PASSWORD) in proxy.carried) is password_seen
@@ -119,7 +119,7 @@ async def test_who_is_sent_on_to_another_host_logs_in_there_encrypted(
 ) -> None:
     gateway = gateway_to_nowhere(certificates.good)
     behind = stand_in(postgres_url, certificates.good)
-    async with listening(behind.serve) as port, TcpProxy("127.0.0.1", port) as proxy:
+    async with listening(behind.serve) as port, FaultProxy(port, record=True) as proxy:
         gateway.onward = proxy.port
         async with listening(gateway.serve) as front:
             for mode in ("mandatory", "strict"):
@@ -133,7 +133,7 @@ async def test_who_is_sent_on_in_clear_text_does_not_go(
 ) -> None:
     gateway = gateway_to_nowhere(certificates.good)
     behind = stand_in(NOWHERE, certificates.good)
-    async with listening(behind.serve) as port, TcpProxy("127.0.0.1", port) as proxy:
+    async with listening(behind.serve) as port, FaultProxy(port, record=True) as proxy:
         gateway.onward = proxy.port
         async with listening(gateway.serve) as front:
             target = url(front, "Encrypt=optional", certificates.authority)
@@ -247,7 +247,7 @@ async def test_a_refused_log_in_is_denied_over_tls_too(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     server = stand_in(NOWHERE, certificates.good)
-    async with listening(server.serve) as port, TcpProxy("127.0.0.1", port) as proxy:
+    async with listening(server.serve) as port, FaultProxy(port, record=True) as proxy:
         target = url(proxy.port, f"Encrypt={mode}", certificates.authority, "swordfish")
         assert await _reason(target) == "STORE_DENIED"
     assert "check user, password and database in SQLSERVER_URL" in caplog.text
@@ -282,7 +282,7 @@ async def _is_unavailable(
     caplog: pytest.LogCaptureFixture,
     mend: str,
 ) -> None:
-    async with listening(serve) as port, TcpProxy("127.0.0.1", port) as proxy:
+    async with listening(serve) as port, FaultProxy(port, record=True) as proxy:
         target = url(proxy.port, options, certificates.authority)
         assert await _reason(target) == "STORE_UNAVAILABLE"
     assert mend in caplog.text
