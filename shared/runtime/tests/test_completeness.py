@@ -68,6 +68,12 @@ def test_a_queue_that_nobody_declares_is_refused() -> None:
         queue_of("nexpo-shop")
 
 
+def test_a_workflow_of_another_queue_is_refused() -> None:
+    other = Queue("elsewhere")
+    with pytest.raises(ContractError, match=r"sample\.v1\.Sample belongs to sample, not to elsewh"):
+        check_complete(other, [], [Sample], runtime=())
+
+
 def test_a_service_is_not_there_twice_nor_is_something_else_one() -> None:
     twice = [SampleService, SampleService]
     with pytest.raises(ContractError, match=r"both are sample\.v1\.SampleActivities: remove"):

@@ -8,6 +8,7 @@ import time
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from azure.cosmos import PartitionKey
@@ -37,12 +38,30 @@ async def test_workers_that_start_at_once_make_the_containers_once(
         assert await reason_of(second) == "EMAIL_TAKEN"
 
 
-async def test_a_container_without_the_unique_keys_is_refused(
-    empty_place: Place, admin: CosmosClient
+@pytest.mark.parametrize(
+    ("partition", "unique", "composite"),
+    [
+        ("/id", ["/email", "/user_id"], ["/create_time", "/user_id"]),
+        ("/tenant", ["/email"], ["/create_time", "/user_id"]),
+        ("/tenant", ["/email", "/user_id"], ["/user_id", "/create_time"]),
+    ],
+)
+async def test_a_container_that_somebody_else_made_with_other_keys_or_indexes_is_refused(
+    empty_place: Place,
+    admin: CosmosClient,
+    partition: str,
+    unique: list[str],
+    composite: list[str],
 ) -> None:
     place = empty_place
     database = await admin.create_database(place.database)
-    await database.create_container("users", PartitionKey("/tenant"))
+    policy: Any = {"uniqueKeys": [{"paths": [path]} for path in unique]}
+    indexing: Any = {
+        "compositeIndexes": [[{"path": path, "order": "ascending"} for path in composite]]
+    }
+    await database.create_container(
+        "users", PartitionKey(partition), unique_key_policy=policy, indexing_policy=indexing
+    )
     async with open_database(place.entry) as opened:
         assert await reason_of(opened.ping()) == "STORE_REFUSED"
         create = Users.over(opened).create("t", new_key(), new_record())
@@ -72,9 +91,7 @@ async def test_a_users_own_id_is_its_items_and_a_tombstone_has_no_more_than_it_n
         assert {left["user_id"], left["email"]} == {f"removed {created.id}"}
 
 
-async def test_a_purge_of_many_goes_in_batches_and_spares_what_was_undone_again(
-    empty_place: Place,
-) -> None:
+async def test_a_purge_of_many_goes_in_batches(empty_place: Place) -> None:
     place = empty_place
     async with open_database(place.entry) as opened:
         fences = opened.fences(USERS)

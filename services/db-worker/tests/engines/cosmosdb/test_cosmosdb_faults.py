@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from calls import PATIENCE_S, new_key, reason_of
@@ -16,6 +16,7 @@ from cosmos_faults import Place, fault
 from user_records import changed, live, new_record
 
 from nexpo_db_worker.databases.opened import open_database
+from nexpo_db_worker.users.table import CLAIMS
 from nexpo_db_worker.users.users import Users
 from nexpo_runtime.errors import Fault
 
@@ -117,6 +118,23 @@ async def test_a_claim_that_lands_after_its_release_holds_nothing(
         await one.remove()
         await live(users, tenant)
     assert await users.claims.claim(tenant, new_key(), "user:1")
+
+
+async def test_a_fence_that_is_undone_again_while_it_is_purged_stays(
+    tenant: str, cosmos_place: Place
+) -> None:
+    key, later = new_key(), datetime.now(UTC) + timedelta(minutes=1)
+    async with open_database(cosmos_place.entry) as database:
+        fences = database.fences(CLAIMS)
+        await fences.remove(tenant, key)
+        async with fault(cosmos_place, contains=tenant, operation="delete", action="hold") as one:
+            purge = asyncio.create_task(fences.purge(later))
+            await one.has_struck()
+            await fences.remove(tenant, key)
+            await one.remove()
+            await purge
+        create = fences.create(tenant, key, {"resource": "user:1"})
+        assert await reason_of(create) == "FENCED"
 
 
 async def test_a_replacement_whose_answer_is_lost_may_be_repeated(

@@ -44,16 +44,6 @@ async def test_workers_that_start_at_once_migrate_an_empty_database_once(
         assert [row["name"] for row in names] == ["0001_users.sql"]
 
 
-async def test_a_migration_that_takes_longer_than_a_call_is_done_in_the_end(
-    empty_database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(migrations, "_WAIT_S", 2.0)
-    entry = DatabaseEntry("postgres", "postgres", {"url": empty_database})
-    steps = (Migration("0001_slow.sql", "SELECT pg_sleep(4)"),)
-    async with open_database(entry, steps) as database:
-        await recovered(database.ping)
-
-
 async def test_migrations_are_made_in_order_and_all_or_none(empty_database: str) -> None:
     entry = DatabaseEntry("postgres", "postgres", {"url": empty_database})
     good = [
@@ -70,6 +60,16 @@ async def test_migrations_are_made_in_order_and_all_or_none(empty_database: str)
     names = await connection.fetch("SELECT name FROM nexpo_migrations ORDER BY name")
     await connection.close()
     assert [row["name"] for row in names] == [step.name for step in good]
+
+
+async def test_a_migration_that_takes_longer_than_a_call_is_done_in_the_end(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "_WAIT_S", 2.0)
+    entry = DatabaseEntry("postgres", "postgres", {"url": empty_database})
+    steps = (Migration("0001_slow.sql", "SELECT pg_sleep(4)"),)
+    async with open_database(entry, steps) as database:
+        await recovered(database.ping)
 
 
 async def test_a_role_without_rights_to_create_works_on_a_migrated_database(
