@@ -70,7 +70,7 @@ def _page(message: Message, field: FieldDescriptor) -> RenderableType:
     parts: list[RenderableType] = [_Rows(items) if items else Text("None.")]
     token = getattr(message, _NEXT_PAGE)
     if token:
-        parts.append(Text(f"There are more: --page-token {clean(token)}", style="dim"))
+        parts.append(Text(f"There are more: --page-token={clean(token)}", style="dim"))
     return Group(*parts)
 
 

@@ -302,10 +302,10 @@ def test_a_next_page_is_offered_and_taken(nexpo: Nexpo) -> None:
         answer(nexpo("health", "check", "--wait", "-o", "json"))
 
     first = nexpo("operations", "list", "--page-size", "1")
-    page = re.search(r"--page-token (\S+)", first.stdout)
+    page = re.search(r"--page-token=\S+", first.stdout)
     assert page is not None
-    second = nexpo("operations", "list", "--page-size", "1", "--page-token", page[1])
-    foreign = nexpo("users", "list", "--page-token", page[1])
+    second = nexpo("operations", "list", "--page-size", "1", page[0])
+    foreign = nexpo("users", "list", page[0])
 
     assert second.returncode == 0
     assert first.stdout.splitlines()[1] != second.stdout.splitlines()[1]

@@ -272,3 +272,10 @@ def test_a_password_is_asked_for_on_a_terminal_and_not_echoed(alone: Nexpo) -> N
     assert process.wait(90) == 4
     assert "hunter2" not in said
     assert "No gateway answers" in said
+
+
+def test_a_page_token_may_begin_as_a_flag_does(alone: Nexpo) -> None:
+    # As one that is offered: --page-token=TOKEN.
+    done = alone("operations", "list", "--page-token=-abc", "--timeout", "1s")
+
+    assert done.returncode == 4, done.stderr

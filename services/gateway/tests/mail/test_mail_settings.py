@@ -118,7 +118,7 @@ def test_public_url_may_have_a_path(url: str, path: str) -> None:
         "https://nexpo.example/{a}",
         "https://nexpo.example/%61",
         "https://nexpö.example",
-        "https://nexpo.example/\n",
+        "https://nexpo.example/\na",
     ],
 )
 @pytest.mark.parametrize("smtp_url", [None, "smtp://mail.example"])
