@@ -120,6 +120,9 @@ class FaultProxy:
         self._connections[connection] = task
         try:
             await connection.run()
+        except asyncio.CancelledError:
+            # Its loop ends, and nobody waits for it; Python 3.11 would report that as a fault.
+            connection.reset()
         finally:
             del self._connections[connection]
 

@@ -121,7 +121,6 @@ class DbSettings(Settings):
         return DatabasesFile(self.databases_file) if self.databases_file is not None else None
 
     def _database_problems(self) -> list[str]:
-        variables = {option.variable: option for option in _options() if option.variable}
         if self._file is None:
             return [
                 f"{option.variable}: {problem}"
@@ -129,8 +128,10 @@ class DbSettings(Settings):
                 for option in engine.options
                 if option.variable and (problem := self._problem(engine, option))
             ]
-        switches = {f"enable_{kind}" for kind in ENGINES}
-        given = sorted(self.model_fields_set & ({name.lower() for name in variables} | switches))
+        replaced = {f"enable_{kind}" for kind in ENGINES}
+        for engine in ENGINES.values():
+            replaced |= {option.variable.lower() for option in engine.options}
+        given = sorted(self.model_fields_set & replaced)
         return [
             *self._file.problems,
             *(
@@ -167,7 +168,3 @@ class DbSettings(Settings):
 
     def _is_on(self, engine: Engine) -> bool:
         return bool(getattr(self, f"enable_{engine.kind}", False))
-
-
-def _options() -> Iterator[Option]:
-    return (option for engine in ENGINES.values() for option in engine.options)
